@@ -1,0 +1,1 @@
+"""Domain, messages, venue client, bus and runtime shared by all services."""

@@ -1,0 +1,1 @@
+"""Exact units and the nouns of the trade; pure, no I/O."""

@@ -1,0 +1,1 @@
+"""The venue: wire structs, signing, budgets, outcomes, REST and WebSocket."""

@@ -1,0 +1,105 @@
+"""Halting, resuming, permits: the control plane's words.
+
+Any payload on a halt subject halts, so `HaltV1` is what a polite sender writes,
+not what a receiver may demand (`parse_halt`).
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from libs.common.messages.base import Wire
+
+
+class GateState(enum.StrEnum):
+    """What the executor may do."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    REDUCE_ONLY = "reduce_only"
+    CANCEL_ONLY = "cancel_only"
+    HALTED = "halted"
+
+
+class ScopeKind(enum.StrEnum):
+    """How far a halt reaches."""
+
+    ACCOUNT = "account"
+    SHARD = "shard"
+    SERIES = "series"
+    EVENT = "event"
+    MARKET = "market"
+    STRATEGY = "strategy"
+
+
+class HaltV1(Wire, frozen=True, kw_only=True):
+    """``ctl.halt.<source>``."""
+
+    reason: str
+    level: GateState = GateState.HALTED
+    scope: ScopeKind = ScopeKind.ACCOUNT
+    scope_key: str = ""
+    """Empty for the whole account."""
+    trigger: str = "manual"
+    by: str = ""
+
+
+class ResumeV1(Wire, frozen=True, kw_only=True):
+    """``ctl.resume.<source>``: lifts the halts up to and including ``halt_sequence`` and nothing newer.
+
+    ``halt_sequence`` must be the newest halt over all sources. ``nonce`` comes
+    from the first step (`svc.riskguard.resume`), which said what will happen.
+    """
+
+    halt_sequence: int
+    nonce: str
+    reason: str
+    by: str
+    expires_ms: int
+    config_hash: str = ""
+    signatures: tuple[str, ...] = ()
+
+
+class PermitV1(Wire, frozen=True, kw_only=True):
+    """``permit.risk`` and ``permit.recon``: leave to trade for the next two seconds.
+
+    The receiver measures age by its own monotonic clock from arrival, and drops
+    a counter that does not grow within one boot, so a replayed permit is void.
+    """
+
+    issuer: str
+    boot: str
+    counter: int
+    account: str
+    is_open: bool
+    reasons: tuple[str, ...] = ()
+    """Why it is closed; empty when open."""
+    epoch: int = 0
+    """Executor epoch the issuer has seen."""
+    halt_sequence: int = 0
+    """Newest halt latch the issuer has seen."""
+    scale_e4: int = 10_000
+    """Size factor, ten-thousandths; below 10_000 in a ramp after resume."""
+
+
+def parse_halt(data: bytes) -> HaltV1:
+    """Return what a halt message says; whatever it is, the result halts.
+
+    Plain text becomes the reason; an empty or malformed payload halts the
+    account. A narrower scope or level is honoured only when the message is
+    well-formed in every field.
+    """
+    if not data.strip():
+        return HaltV1(reason="no reason given")
+    try:
+        halt = msgspec.json.decode(data, type=HaltV1)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = data[:200].decode("utf-8", "replace")
+        return HaltV1(reason=text)
+    if halt.level in (GateState.STARTING, GateState.RUNNING) or (
+        halt.scope is not ScopeKind.ACCOUNT and not halt.scope_key
+    ):
+        return HaltV1(reason=halt.reason, trigger=halt.trigger, by=halt.by)
+    return halt

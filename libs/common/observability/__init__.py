@@ -1,0 +1,1 @@
+"""Metrics from one table, trace context."""

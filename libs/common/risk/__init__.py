@@ -1,0 +1,1 @@
+"""Pre-trade rules: one file and one registry line each."""

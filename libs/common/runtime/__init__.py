@@ -1,0 +1,1 @@
+"""What every process needs to run: configuration, logs, ids, clocks, lifecycle."""

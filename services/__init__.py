@@ -1,0 +1,1 @@
+"""The processes of Dora, one package each; services never import one another."""

@@ -1,0 +1,1 @@
+"""Owns every order: the one process that may create one."""

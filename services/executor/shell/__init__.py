@@ -1,0 +1,1 @@
+"""What connects the core of executor to sockets, clocks and disks."""

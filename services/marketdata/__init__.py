@@ -1,0 +1,1 @@
+"""Keeps the truth about books and publishes it, whole, on every change."""

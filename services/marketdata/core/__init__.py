@@ -1,0 +1,1 @@
+"""Decisions of marketdata: synchronous, deterministic, no I/O; time is an argument."""

@@ -1,0 +1,1 @@
+"""What connects the core of marketdata to sockets, clocks and disks."""

@@ -1,0 +1,1 @@
+"""Decisions of reconciler: synchronous, deterministic, no I/O; time is an argument."""

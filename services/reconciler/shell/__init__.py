@@ -1,0 +1,1 @@
+"""What connects the core of reconciler to sockets, clocks and disks."""

@@ -1,0 +1,1 @@
+"""Halts trading, resumes it, and holds the account to its limits."""

@@ -1,0 +1,1 @@
+"""What connects the core of riskguard to sockets, clocks and disks."""

@@ -1,0 +1,1 @@
+"""What connects the core of simexchange to sockets, clocks and disks."""

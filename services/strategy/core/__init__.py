@@ -1,0 +1,1 @@
+"""Decisions of strategy: synchronous, deterministic, no I/O; time is an argument."""

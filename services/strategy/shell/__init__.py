@@ -1,0 +1,1 @@
+"""What connects the core of strategy to sockets, clocks and disks."""
