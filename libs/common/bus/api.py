@@ -133,20 +133,26 @@ class Bus(Protocol):
         """
         ...
 
-    async def latest(
-        self, pattern: str, handler: Handler, *, queue: str | None = None
-    ) -> Subscription:
-        """Deliver the newest message of each subject under the pattern; older ones are replaced in their slot."""
+    async def latest(self, pattern: str, handler: Handler, *, queue: str | None = None) -> Subscription:
+        """Deliver the newest message of each subject under the pattern; older ones lose their slot."""
         ...
 
     async def each(
-        self, pattern: str, handler: Handler, *, queue: str | None = None, on_lost: Callable[[int], None] | None = None
+        self,
+        pattern: str,
+        handler: Handler,
+        *,
+        queue: str | None = None,
+        on_lost: Callable[[int], None] | None = None,
     ) -> Subscription:
-        """Deliver every message heard on core NATS, in order; ``on_lost`` gets the count when a limit dropped some."""
+        """Deliver every message heard on core NATS, in order.
+
+        ``on_lost`` gets the count when a limit dropped some.
+        """
         ...
 
     async def last(self, subject: str) -> Message | None:
-        """Return the newest stored message under the subject (a wildcard is allowed), from the stream's leader.
+        """Return the newest stored message under the subject, wildcards allowed, from the stream's leader.
 
         Raises:
             BusUnavailable: The leader did not answer. Unreadable is not empty.
@@ -158,7 +164,7 @@ class Bus(Protocol):
         ...
 
     def read(self, pattern: str, *, from_sequence: int = 1) -> AsyncIterator[Message]:
-        """Yield the stored messages under the pattern from a sequence up to the end at the time of the call."""
+        """Yield the stored messages under the pattern from a sequence to the end at the time of the call."""
         ...
 
     async def follow(
@@ -184,7 +190,9 @@ class Bus(Protocol):
         """Answer a message that carries a reply subject; does nothing where it carries none."""
         ...
 
-    async def serve(self, service: str, endpoints: Mapping[str, Handler], metadata: Mapping[str, str]) -> Subscription:
+    async def serve(
+        self, service: str, endpoints: Mapping[str, Handler], metadata: Mapping[str, str]
+    ) -> Subscription:
         """Register a NATS micro service ``dora-<service>`` with endpoints on ``svc.<service>.<name>``.
 
         A handler answers with :meth:`respond`. An exception is answered with a

@@ -225,7 +225,8 @@ class Unknown:
     status: int
     """HTTP status, 0 if none arrived."""
     reason: str
-    """``timeout``, ``connection``, ``server_error``, ``unparseable``, ``foreign_echo``, ``missing_item``, ``no_order_id``."""
+    """``timeout``, ``connection``, ``server_error``, ``unparseable``, ``foreign_echo``, ``missing_item``,
+    ``no_order_id``."""
 
 
 Outcome = Accepted | Refused | Unknown
@@ -339,6 +340,15 @@ class FeedClosed:
 
 
 FeedEvent = (
-    BookSnapshot | BookDelta | PublicTrade | OwnFill | OwnOrder | OwnPosition | GroupUpdate | Lifecycle
-    | FeedStale | FeedHeard | FeedClosed
+    BookSnapshot
+    | BookDelta
+    | PublicTrade
+    | OwnFill
+    | OwnOrder
+    | OwnPosition
+    | GroupUpdate
+    | Lifecycle
+    | FeedStale
+    | FeedHeard
+    | FeedClosed
 )

@@ -191,7 +191,7 @@ class PositionV1(Wire, frozen=True, kw_only=True):
 
 
 class AuditExecV1(Wire, frozen=True, kw_only=True):
-    """``audit.exec``: an execution event with the fields of requirements B-042 to B-050 and C-034 to C-036."""
+    """``audit.exec``: an execution event with the fields of rows B-042 to B-050 and C-034 to C-036."""
 
     event_type: str
     account: str

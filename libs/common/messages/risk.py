@@ -73,7 +73,8 @@ class DriftV1(Wire, frozen=True, kw_only=True):
     """One disagreement, with what each witness said and who stands alone."""
 
     kind: str
-    """``orders_only_local``, ``orders_only_exchange``, ``position``, ``cash``, ``fill``, ``foreign_order``."""
+    """``orders_only_local``, ``orders_only_exchange``, ``position``, ``cash``, ``fill`` or
+    ``foreign_order``."""
     market: str
     key: str
     executor_says: str
