@@ -1,0 +1,1 @@
+"""Halting and resuming as all services understand it."""

@@ -1,0 +1,150 @@
+"""Fold the CONTROL stream into one word: halted, or not, and why.
+
+Executor, riskguard and reconciler share this fold, so they cannot disagree about
+what a halt or a resume means. Rules of the file:
+
+* No record at all is halted: born halted, and an empty stream is a lost stream.
+* Any halt latches, whatever its payload; the newest over all sources counts.
+* A resume counts only if it names the newest halt before it. One that names an
+  older halt, comes before the halt it names, or is malformed, lifts nothing. (The
+  stream keeps few messages a source, so the halt it names may be gone when read
+  again; then it must be newer than every halt still there before the resume.)
+* Records may arrive twice or out of order (a live subscription beside a replay):
+  the fold depends on sequences only, never on arrival.
+* A halt heard on the core subject that the stream has not stored yet has no
+  sequence. It latches by itself until its stored copy arrives (`on_halt`) or the
+  executor has stored it in its own name (`stored_for`), so that a resume can name
+  it and losing the stream cannot lose the halt.
+* Unreadable is halted (`unreadable`), until a whole read succeeds (`readable`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from libs.common.messages.control import GateState, HaltV1, ResumeV1, ScopeKind
+
+
+@dataclass(frozen=True, slots=True)
+class LatchState:
+    """What the control stream says now.
+
+    Attributes:
+        is_halted: True unless a valid resume names the newest halt.
+        halt_sequence: Stream sequence of the newest stored halt, 0 if none.
+        resume_sequence: Stream sequence of the resume that lifted it, 0 if none.
+        level: What is still allowed while halted: `HALTED`, `CANCEL_ONLY` or `REDUCE_ONLY`.
+        reason: Why, in the words of the newest halt.
+        source: Who halted.
+        halts: Every unlifted account-wide or scoped halt, newest first.
+    """
+
+    is_halted: bool
+    halt_sequence: int
+    resume_sequence: int
+    level: GateState
+    reason: str
+    source: str
+    halts: tuple[Halted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """One unlifted halt."""
+
+    sequence: int
+    source: str
+    halt: HaltV1
+
+    def reaches(self, keys: Mapping[ScopeKind, str]) -> bool:
+        """Return whether this halt covers something with these scope keys; account halts cover all."""
+        scope = self.halt.scope
+        return scope is ScopeKind.ACCOUNT or keys.get(scope) == self.halt.scope_key
+
+
+# How strongly each level stops; the strongest unlifted one counts.
+_STRENGTH = {GateState.REDUCE_ONLY: 1, GateState.CANCEL_ONLY: 2, GateState.HALTED: 3}
+
+
+@dataclass(slots=True)
+class LatchFold:
+    """The fold; see the module's rules."""
+
+    _halts: dict[int, tuple[str, HaltV1]] = field(default_factory=dict)
+    _resumes: dict[int, ResumeV1] = field(default_factory=dict)
+    _heard: dict[str, HaltV1] = field(default_factory=dict)
+    _unreadable: str = "control stream not read yet"
+
+    def on_halt(self, sequence: int, source: str, halt: HaltV1) -> None:
+        """Take one stored halt."""
+        assert sequence > 0, sequence
+        self._halts[sequence] = (source, halt)
+        self._heard.pop(source, None)
+
+    def on_heard(self, source: str, halt: HaltV1) -> None:
+        """Take a halt from the core subject; its stored copy comes before, later, or never."""
+        lifted, _ = self._lifted_up_to()
+        is_stored = any(
+            sequence > lifted and stored == (source, halt) for sequence, stored in self._halts.items()
+        )
+        if not is_stored:
+            self._heard[source] = halt
+
+    def stored_for(self, source: str) -> None:
+        """Say that the halt heard from this source now has a stored copy under another source."""
+        self._heard.pop(source, None)
+
+    def on_resume(self, sequence: int, resume: ResumeV1) -> None:
+        """Take one stored resume; validity is judged by sequences, see :meth:`state`."""
+        assert sequence > 0, sequence
+        self._resumes[sequence] = resume
+
+    def unreadable(self, why: str) -> None:
+        """Latch because the stream, or something in it, could not be read."""
+        assert why, "a reason"
+        self._unreadable = why
+
+    def readable(self) -> None:
+        """Say that the whole stream has been read up to now."""
+        self._unreadable = ""
+
+    @property
+    def heard(self) -> Mapping[str, HaltV1]:
+        """Return halts heard on the core subject whose stored copy has not arrived."""
+        return dict(self._heard)
+
+    def state(self) -> LatchState:
+        """Return what all records together say."""
+        lifted, resume_sequence = self._lifted_up_to()
+        newest = max(self._halts, default=0)
+        open_halts = tuple(
+            Halted(sequence, source, halt)
+            for sequence, (source, halt) in sorted(self._halts.items(), reverse=True)
+            if sequence > lifted
+        )
+        heard = tuple(Halted(0, source, halt) for source, halt in sorted(self._heard.items()))
+        open_halts = heard + open_halts
+        if self._unreadable:
+            return LatchState(True, newest, 0, GateState.HALTED, self._unreadable, "unreadable", open_halts)
+        if newest == 0 and not heard:
+            return LatchState(True, 0, 0, GateState.HALTED, "no control record", "none")
+        if not open_halts:
+            return LatchState(False, newest, resume_sequence, GateState.RUNNING, "", "")
+        account = [halted for halted in open_halts if halted.halt.scope is ScopeKind.ACCOUNT]
+        if not account:
+            # Only scopes are halted: the account runs, `LatchState.halts` says where it may not.
+            return LatchState(False, newest, resume_sequence, GateState.RUNNING, "", "", open_halts)
+        strongest = max(account, key=lambda halted: _STRENGTH[halted.halt.level])
+        return LatchState(
+            True, newest, 0, strongest.halt.level, strongest.halt.reason, strongest.source, open_halts
+        )
+
+    def _lifted_up_to(self) -> tuple[int, int]:
+        """Return the newest halt that a valid resume names, and that resume's sequence."""
+        lifted, by = 0, 0
+        for sequence, resume in sorted(self._resumes.items()):
+            newest_then = max((halt for halt in self._halts if halt < sequence), default=0)
+            if newest_then <= resume.halt_sequence < sequence and resume.halt_sequence > 0:
+                lifted, by = max(lifted, resume.halt_sequence), sequence
+        return lifted, by

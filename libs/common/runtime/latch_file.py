@@ -1,0 +1,92 @@
+"""The local latch: a fsynced file that remembers a halt when the bus forgets it.
+
+Third of the three carriers of a halt (design rule 7). Written as temporary
+file, fsync, rename, fsync of the folder, so that a power cut leaves the old or
+the new word and never half of one. Anything that is not a readable "running"
+is halted: an absent file (a fresh machine, a wiped disk) included.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """What the file holds."""
+
+    is_halted: bool
+    halt_sequence: int
+    reason: str
+    written_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatchWord:
+    """What the file says.
+
+    Attributes:
+        is_halted: True also for a file that is absent or unreadable.
+        halt_sequence: The newest halt of the control stream that the writer knew; 0 if unknown.
+        reason: Why; for an unreadable file what was wrong with it.
+    """
+
+    is_halted: bool
+    halt_sequence: int
+    reason: str
+
+
+class LatchFile:
+    """The latch of one service on one machine: ``<state_dir>/<service>-latch.json``."""
+
+    def __init__(self, state_dir: Path, service: str) -> None:
+        self._path = state_dir / f"{service}-latch.json"
+
+    @property
+    def path(self) -> Path:
+        """Return where the latch lies."""
+        return self._path
+
+    def read(self) -> LatchWord:
+        """Return the word; whatever cannot be read is halted."""
+        try:
+            record = msgspec.json.decode(self._path.read_bytes(), type=_Record)
+        except FileNotFoundError:
+            return LatchWord(is_halted=True, halt_sequence=0, reason="no local latch file")
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
+            return LatchWord(is_halted=True, halt_sequence=0, reason=f"local latch file unreadable: {e}")
+        return LatchWord(record.is_halted, record.halt_sequence, record.reason)
+
+    def halt(self, halt_sequence: int, reason: str, now_ns: int) -> None:
+        """Remember a halt, durably, before returning.
+
+        Raises:
+            OSError: The disk refused; the caller stays halted in memory.
+        """
+        self._write(_Record(True, halt_sequence, reason[:500], now_ns))
+
+    def clear(self, halt_sequence: int, reason: str, now_ns: int) -> None:
+        """Remember that the halt up to ``halt_sequence`` was lifted by a verified resume.
+
+        Raises:
+            OSError: The disk refused; the caller must stay halted.
+        """
+        self._write(_Record(False, halt_sequence, reason[:500], now_ns))
+
+    def _write(self, record: _Record) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(record))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)
+        # Without this the rename itself may be lost with the power.
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
