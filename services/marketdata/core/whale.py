@@ -83,9 +83,8 @@ class Whales:
             self._large[key] = _Large(peak_e2=level_e2, since_ms=venue_ms)
             self.is_watching = True
             kind = "large_bid" if side is Side.BID else "large_ask"
-            return self._say(
-                kind, side, price_e4, level_e2, share, _imbalance(side, side_e2, other_e2), venue_ms
-            )
+            imbalance = _imbalance(side, side_e2, other_e2)
+            return self._say(kind, side, (level_e2, price_e4, share), imbalance, venue_ms)
         large = self._large.get(key)
         if large is not None and not large.gone_ms and level_e2 * 2 < large.peak_e2:
             large.gone_ms = venue_ms
@@ -119,9 +118,8 @@ class Whales:
             imbalance = (bids_e2 - asks_e2) / total_e2
             if abs(imbalance) >= rules.imbalance_min:
                 side = Side.BID if imbalance > 0 else Side.ASK
-                found += self._say(
-                    "high_imbalance", side, 0, max(bids_e2, asks_e2), 100.0, imbalance, as_of_ms
-                )
+                what = (max(bids_e2, asks_e2), 0, 100.0)
+                found += self._say("high_imbalance", side, what, imbalance, as_of_ms)
         return found
 
     # ``what`` is size, price and share of its side in percent.
