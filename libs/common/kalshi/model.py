@@ -205,6 +205,8 @@ class Accepted:
     reduced_by_e2: int
     """Cancelled by this request; 0 for creates."""
     venue_ms: int
+    has_remaining: bool = True
+    """False for an amend whose answer told no remaining count: the size is as it was (kalshi-api 13.3)."""
 
 
 @dataclass(frozen=True, slots=True)
