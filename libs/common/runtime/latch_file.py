@@ -14,6 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+UNSTORED = -1
+"""Sequence of a halt that no stream has a copy of: it must be stored before a resume can name it."""
+
 
 class _Record(msgspec.Struct, frozen=True):
     """What the file holds."""
@@ -30,7 +33,8 @@ class LatchWord:
 
     Attributes:
         is_halted: True also for a file that is absent or unreadable.
-        halt_sequence: The newest halt of the control stream that the writer knew; 0 if unknown.
+        halt_sequence: The halt's sequence in the control stream; 0 for an absent file, `UNSTORED`
+            for a halt without a stored copy and for a file that cannot be read.
         reason: Why; for an unreadable file what was wrong with it.
     """
 
@@ -57,7 +61,7 @@ class LatchFile:
         except FileNotFoundError:
             return LatchWord(is_halted=True, halt_sequence=0, reason="no local latch file")
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-            return LatchWord(is_halted=True, halt_sequence=0, reason=f"local latch file unreadable: {e}")
+            return LatchWord(is_halted=True, halt_sequence=UNSTORED, reason=f"local latch file unreadable: {e}")
         return LatchWord(record.is_halted, record.halt_sequence, record.reason)
 
     def halt(self, halt_sequence: int, reason: str, now_ns: int) -> None:

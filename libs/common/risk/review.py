@@ -1,0 +1,25 @@
+"""Ask every rule; the first refusal counts.
+
+No view means that the exposure is unknown, and unknown is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from libs.common.risk.model import Order, Refusal, RiskView, Rule
+
+
+def review(order: Order, view: RiskView | None, rules: Sequence[Rule]) -> tuple[str, ...] | Refusal:
+    """Return the names of the rules that the order passed, or the first refusal.
+
+    An empty list of rules refuses: an order that nobody looked at was not reviewed.
+    """
+    if view is None:
+        return Refusal("risk_view_present", limit=1, was=0)
+    if not rules:
+        return Refusal("rules_present", limit=1, was=0)
+    for rule in rules:
+        if (refusal := rule.check(order, view)) is not None:
+            return refusal
+    return tuple(rule.name for rule in rules)

@@ -1,0 +1,1 @@
+"""One rule a file; `libs/common/risk/registry.py` lists them."""
