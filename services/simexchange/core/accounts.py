@@ -50,5 +50,11 @@ class Account:
     resting: dict[str, dict[str, Order]] = field(default_factory=lambda: defaultdict(dict))
     """By market, then by order id in order of acceptance."""
     client_order_ids: set[str] = field(default_factory=set)
+    """Every one ever used: an id is never free again."""
+    reserved_e6: dict[int, int] = field(default_factory=dict)
+    reservation_by_market: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Shard and reserved cash."""
+    reservations_dirty: set[str] = field(default_factory=set)
+    cancelled_all_ns: int | None = None
     fills: list[Filled] = field(default_factory=list)
     settlements: list[Settled] = field(default_factory=list)

@@ -8,8 +8,16 @@ the seeded generator handed in.
 from __future__ import annotations
 
 import enum
-import random  # noqa: TC003 - annotation of the generator that is handed in
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Chance(Protocol):
+    """A seeded generator, handed in: `random.Random` fits."""
+
+    def random(self) -> float:
+        """Return a number from 0 up to 1."""
+        ...
 
 
 class FaultKind(enum.StrEnum):
@@ -70,7 +78,7 @@ class FaultRule:
 class FaultBoard:
     """The rules in force."""
 
-    rng: random.Random
+    chance: Chance
     rules: list[FaultRule] = field(default_factory=list)
     applied: dict[str, int] = field(default_factory=dict)
 
@@ -99,7 +107,7 @@ class FaultBoard:
         return None
 
     def _spend(self, rule: FaultRule) -> bool:
-        if rule.probability < 1 and self.rng.random() >= rule.probability:
+        if rule.probability < 1 and self.chance.random() >= rule.probability:
             return False
         rule.count -= 1
         if rule.count <= 0:

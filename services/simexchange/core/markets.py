@@ -7,6 +7,7 @@ and nothing here depends on (rules, strikes) travel in ``extra`` as they are.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,6 +17,10 @@ from libs.common.domain.grid import PriceGrid
 from libs.common.domain.side import Side
 from libs.common.messages.market import MarketState
 from services.simexchange.core.engine import BookEngine
+from services.simexchange.core.events import Traded
+
+TRADES_KEPT = 10_000
+"""Public trades of a market that the listing still shows."""
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -77,6 +82,7 @@ class MarketSpec:
     determine_ns: int | None = None
     settlement_value_e4: int | None = None
     created_ns: int | None = None
+    fee_waiver_until_ns: int | None = None
     extra: Mapping[str, object] = NOTHING
 
 
@@ -112,6 +118,8 @@ class Market:
     is_close_swept: bool = False
     """Resting orders were cancelled after the close."""
     terms: FeeTerms = field(default_factory=lambda: FeeTerms("quadratic", 10_000))
+    trades: deque[Traded] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
+    """Newest last."""
 
     @property
     def ticker(self) -> str:

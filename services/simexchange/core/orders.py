@@ -7,7 +7,7 @@ never free again (kalshi-api 11.4), and an executed order is still listed.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libs.common.domain.side import Side
 from libs.common.domain.units import DOLLAR_E4
@@ -92,6 +92,10 @@ class Order:
     def crosses(self, price_e4: int) -> bool:
         """Return whether an opposite order at this YES price can trade with this one."""
         return price_e4 <= self.price_e4 if self.side is Side.BID else price_e4 >= self.price_e4
+
+    def copy(self) -> Order:
+        """Return the order as it stands now."""
+        return replace(self)
 
     def leg_price_e4(self) -> int:
         """Return what one contract costs to open at the limit: YES at p costs p, NO one dollar minus p."""
