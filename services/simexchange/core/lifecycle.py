@@ -9,6 +9,7 @@ run, every holder is paid and the market is finalized.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from libs.common.domain.fees import FeeTerms
 from libs.common.domain.grid import PriceGrid
@@ -159,10 +160,7 @@ class Lifecycle:
     def set_fee(self, event: str, fee_type: str | None, multiplier_e4: int | None, now_ns: int) -> None:
         """Override an event's fee terms; both None clear the override."""
         spec = self._floor.events[event]
-        changed = EventSpec(
-            spec.event, spec.series, spec.title, spec.subtitle, spec.shard, spec.is_mutually_exclusive,
-            fee_type, multiplier_e4, spec.extra,
-        )  # fmt: skip
+        changed = replace(spec, fee_type_override=fee_type, fee_multiplier_override_e4=multiplier_e4)
         self._floor.events[event] = changed
         for market in self._floor.markets.values():
             if market.spec.event == event:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from libs.common.domain.fees import FeeTerms
 from libs.common.domain.grid import PriceGrid
@@ -21,8 +20,6 @@ from services.simexchange.core.events import Traded
 
 TRADES_KEPT = 10_000
 """Public trades of a market that the listing still shows."""
-
-NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class SeriesSpec:
     fee_type: str = "quadratic"
     fee_multiplier_e4: int = 10_000
     shard: int = 0
-    extra: Mapping[str, object] = NOTHING
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class EventSpec:
     is_mutually_exclusive: bool = False
     fee_type_override: str | None = None
     fee_multiplier_override_e4: int | None = None
-    extra: Mapping[str, object] = NOTHING
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class MarketSpec:
     settlement_value_e4: int | None = None
     created_ns: int | None = None
     fee_waiver_until_ns: int | None = None
-    extra: Mapping[str, object] = NOTHING
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
