@@ -33,7 +33,7 @@ fmt: setup ## format the code and fix what can be fixed
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
 lint: setup ## ruff with all rules, and the house rules in tools/
-	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && $(PY) -m tools.check_wires
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && $(PY) -m tools.check_house
 
 type: setup ## mypy, strict
 	@.venv/bin/mypy
