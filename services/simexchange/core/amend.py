@@ -158,6 +158,6 @@ class OrderAmend:
         market.book.reduce(order, by_e2)
         order.remaining_e2 -= by_e2
         order.reason, order.updated_ns = reason, now_ns
-        self._floor.collateral.touch(account, order.market)
+        self._floor.collateral.resized(account, order, -by_e2)
         self._clearing.level(market, order.side, order.price_e4, -by_e2, now_ns, order)
         self._clearing.announce(order, reason)

@@ -52,11 +52,15 @@ class Clearing:
         return fee_e6
 
     def external(self, market: Market, effect: External, now_ns: int) -> None:
-        """Settle what an anonymous event did: level changes, then fills of resting orders, then public trades."""
-        for change in effect.changes:
-            self.level(market, change.side, change.price_e4, change.change_e2, now_ns, None)
+        """Settle what an anonymous event did: fills of resting orders, then level changes, then public trades.
+
+        Fills first: quantity that arrived across an order rests only after it
+        has taken the order away, so the displayed book never crosses.
+        """
         for match in effect.matches:
             self.trade(market, match, None, effect.taker_side, now_ns)
+        for change in effect.changes:
+            self.level(market, change.side, change.price_e4, change.change_e2, now_ns, None)
         for price_e4, qty_e2 in effect.public:
             self.public_trade(market, price_e4, qty_e2, effect.taker_side, now_ns, self._floor.ids.next())
 
@@ -91,7 +95,7 @@ class Clearing:
         market.book.rest(order)
         account = self._floor.accounts[order.account]
         account.resting[order.market][order.order_id] = order
-        self._floor.collateral.touch(account, order.market)
+        self._floor.collateral.resized(account, order, order.remaining_e2)
         self.watch_expiry(order)
         self.level(market, order.side, order.price_e4, order.remaining_e2, now_ns, order)
 
@@ -106,11 +110,11 @@ class Clearing:
         left_e2 = market.book.remove(order) if is_in_book else 0
         if left_e2:
             self.level(market, order.side, order.price_e4, -left_e2, now_ns, order)
+        self._unlist(order)
         cancelled_e2, order.remaining_e2 = order.remaining_e2, 0
         order.status = OrderStatus.CANCELED
         order.reason = reason
         order.updated_ns = now_ns
-        self._unlist(order)
         self._announce(order, reason)
         return cancelled_e2
 
@@ -224,7 +228,7 @@ class Clearing:
         account = self._floor.accounts[order.account]
         orders = account.resting.get(order.market)
         if orders is not None and orders.pop(order.order_id, None) is not None:
-            self._floor.collateral.touch(account, order.market)
+            self._floor.collateral.resized(account, order, -order.remaining_e2)
             if not orders:
                 del account.resting[order.market]
 

@@ -31,8 +31,27 @@ class Collateral:
         self._policy = policy
 
     def touch(self, account: Account, market: str) -> None:
-        """Note that orders or position of the account in this market changed."""
+        """Note that the position of the account in this market changed."""
         account.reservations_dirty.add(market)
+
+    def resized(self, account: Account, order: Order, change_e2: int) -> None:
+        """Note that an order's resting quantity changed by this much, the position being the same.
+
+        Where nothing of that side can close the position the change is exact at
+        once, which keeps thousands of orders in one market cheap; else the
+        market is counted again when next asked for.
+        """
+        if account.is_internal or order.market in account.reservations_dirty:
+            return
+        position = account.positions.get(order.market)
+        can_close = position is not None and -order.side.sign * position.qty_e2 > 0
+        if can_close or self._policy is not CollateralPolicy.SUM:
+            account.reservations_dirty.add(order.market)
+            return
+        change_e6 = order.leg_price_e4() * change_e2
+        _, before_e6 = account.reservation_by_market.get(order.market, (0, 0))
+        account.reservation_by_market[order.market] = (order.shard, before_e6 + change_e6)
+        account.reserved_e6[order.shard] = account.reserved_e6.get(order.shard, 0) + change_e6
 
     def reserved_e6(self, account: Account, shard: int) -> int:
         """Return what the account's resting orders of a shard hold back."""
