@@ -291,10 +291,9 @@ class Hub:
         markets = self._markets(params, ids_allowed=channels == [TICKER])
         if BOOK in channels and not markets:
             raise CommandError(14)
-        flags = {
-            flag: _flag(params, flag)
-            for flag in ("use_yes_price", "skip_ticker_ack", "send_initial_snapshot")
-        }
+        use_yes_price = _flag(params, "use_yes_price")
+        skip_ticker_ack = _flag(params, "skip_ticker_ack")
+        with_ticker = _flag(params, "send_initial_snapshot")
         fresh: list[tuple[Subscription, list[str]]] = []
         for channel in dict.fromkeys(channels):
             subscription = session.by_channel.get(channel)
