@@ -20,6 +20,9 @@ _MIB: Final = 1 << 20
 _DAY_NS: Final = 86_400 * 1_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 
+_SMALL: Final = 8
+"""The simulated environment keeps this part: the server reserves the bytes, on laptops and in tests too."""
+
 CONFIG_HISTORY: Final = 16
 INIT_HALT_SOURCE: Final = "init"
 """A fresh CONTROL stream gets one halt from this source: born halted."""
@@ -58,7 +61,7 @@ def stream_config(subjects: Subjects, spec: StreamSpec, replicas: int) -> dict[s
         "retention": "limits",
         "storage": "file",
         "num_replicas": replicas,
-        "max_bytes": spec.bytes_max,
+        "max_bytes": spec.bytes_max // (_SMALL if subjects.env is Env.SIM else 1),
         "max_age": spec.age_days_max * _DAY_NS,
         "max_msg_size": spec.message_bytes_max,
         "duplicate_window": spec.duplicate_window_s * _SECOND_NS,

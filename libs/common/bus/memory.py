@@ -3,9 +3,9 @@
 `MemoryBroker` is the server's part and synchronous, so that a seeded world can
 use it without asyncio; `MemoryBus` is one client of it with the interface of
 `api.py`. It imitates what the real server was measured to do, the unpleasant
-parts included: core subscribers hear a message that the stream refuses, a
-repeated message id answers "duplicate" even to a stale leader, and a request to
-a captured subject is answered by the stream first.
+parts included: core subscribers hear a message that the stream refuses, a stale
+fence is refused even for a retry of what landed, and a request to a captured
+subject is answered by the stream first.
 
 Faults are attributes: ``bus.is_connected``, ``bus.echo_age_ns``,
 ``broker.is_full``, ``broker.acks_to_lose``.
@@ -119,24 +119,24 @@ class MemoryBroker:
     def append(
         self, subject: str, data: bytes, *, msg_id: str, fence: Fence | None, headers: Mapping[str, str]
     ) -> Ack:
-        """Store with the server's order of checks: duplicate first, then the fence, then space."""
+        """Store with the server's order of checks: the fence, then the message id, then space."""
         stream = self._stream_capturing(subject)
         headers = {**headers, MESSAGE_ID: msg_id}
         self._deliver(subject, data, headers, None)  # whoever listens hears it even if the stream refuses
         if stream is None:
             raise BusUnavailable(f"a subject that a stream captures, was {subject!r}")
         now_ns = self.clock.mono_ns()
+        if fence is not None:
+            newest = stream.newest(fence.subject)
+            was = newest.sequence if newest is not None else 0
+            if was != fence.sequence:
+                raise AppendRefused(
+                    f"newest of {fence.subject} at {fence.sequence}, was {was}", is_fence=True
+                )
         seen = stream.ids.get(msg_id)
         if seen is not None and now_ns - seen[1] <= stream.window_ns:
             ack = Ack(seen[0], is_duplicate=True)
         else:
-            if fence is not None:
-                newest = stream.newest(fence.subject)
-                was = newest.sequence if newest is not None else 0
-                if was != fence.sequence:
-                    raise AppendRefused(
-                        f"newest of {fence.subject} at {fence.sequence}, was {was}", is_fence=True
-                    )
             if self.is_full:
                 raise AppendRefused("space in the stream, was full", is_fence=False)
             stored = self._store(stream, subject, data, headers)

@@ -1,0 +1,723 @@
+"""The bus over a real NATS server, with every guard that the client was found to need.
+
+The only module that imports nats-py. What each guard is for stands beside it;
+`docs/adr/0002-bus-guards.md` lists them, and `tests/component/test_bus_guards.py`
+reproduces each hazard against a real server. The two that shape the code:
+
+- The client's own queues drop the newest message when full, and hand messages
+  over in one more task. So subscriptions are made without callback and their
+  queue is replaced by an intake that fills our inbox, or resolves the waiting
+  question, right in the read loop. An intake must never raise: an exception
+  there ends the read loop while the client goes on saying "connected".
+- Nothing the client says about its connection is believed on its own. The
+  process hears its own heartbeat (`echo_age_ns` counts from when it was *sent*,
+  so that a frozen broker cannot make an old one look fresh), or it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, NoReturn, cast
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as ClientSubscription
+from nats.micro import add_service
+from nats.micro.request import Handler as EndpointHandler
+from nats.micro.request import Request, ServiceError
+from nats.micro.service import Service
+
+from libs.common.bus.api import (
+    NO_HEADERS,
+    Ack,
+    BusUnavailable,
+    Fence,
+    Handler,
+    Message,
+    OutcomeUnknown,
+)
+from libs.common.bus.inbox import Delivery, Inbox, Line, Slots
+from libs.common.bus.layout import config_subject, stream_of
+from libs.common.bus.sockets import bound_unsent_data
+from libs.common.bus.stored import Follower, StoredMessages
+from libs.common.bus.wire import API, ack_or_error, append_headers, parse_ack, sequence_of_reply
+from libs.common.env import Env
+from libs.common.observability.metrics import Metrics
+from libs.common.runtime.context import HEADER_PRODUCER, HEADER_RUN, received, travelling_headers
+from libs.common.runtime.errors import BusClosed, HandlerFailed
+from libs.common.runtime.log import EventLog
+from libs.common.subjects import Subjects
+
+EACH_LIMIT: Final = 65_536
+"""Messages that may wait for a handler that needs each; more are lost, counted and reported."""
+PING_S: Final = 1
+PINGS_OUTSTANDING_MAX: Final = 2
+RECONNECT_WAIT_S: Final = 0.25
+NEVER_HEARD_NS: Final = 1 << 62
+_ECHO_PERIOD_S: Final = 0.5
+_ECHO_HEADER: Final = "Dora-Echo"
+_PULL_EXPIRES_NS: Final = 2_000_000_000
+_PULL_TIMEOUT_S: Final = 3.0
+_STATUS: Final = "Status"
+_NO_RESPONDERS: Final = "503"
+_DRAIN_S: Final = 5.0
+
+_UNSENT = (
+    nats.errors.OutboundBufferLimitError,
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionDrainingError,
+    nats.errors.ConnectionReconnectingError,
+    nats.errors.MaxPayloadError,
+)
+_Arrival = tuple[Msg, int]
+_Accept = Callable[[Msg], bool]
+
+
+class _Intake:
+    """Stands where the client keeps a subscription's queue; takes each message in the read loop itself."""
+
+    def __init__(self, take: Callable[[Msg], None]) -> None:
+        self._take = take
+
+    def put_nowait(self, message: Msg) -> None:
+        self._take(message)
+
+    def qsize(self) -> int:
+        return 0
+
+    def empty(self) -> bool:
+        return True
+
+    def task_done(self) -> None:
+        return
+
+    async def join(self) -> None:
+        return
+
+
+class _Subscription:
+    """One client subscription and the delivery it feeds."""
+
+    def __init__(self, bus: NatsBus, feed: ClientSubscription, delivery: Delivery[Any] | None) -> None:
+        self._bus = bus
+        self._feed = feed
+        self._delivery = delivery
+
+    async def stop(self) -> None:
+        """Stop delivery; messages in slots are dropped."""
+        await self._end(finish=False)
+
+    async def finish(self) -> None:
+        """Stop the feed, handle what waits."""
+        await self._end(finish=True)
+
+    async def _end(self, *, finish: bool) -> None:
+        self._bus.forget(self)
+        with contextlib.suppress(nats.errors.Error):
+            await self._feed.unsubscribe()
+        if self._delivery is not None:
+            await self._delivery.stop(finish=finish)
+
+
+class _Running:
+    """A task that delivers stored messages, and the wake-up that feeds it."""
+
+    def __init__(self, bus: NatsBus, task: asyncio.Task[None], wake: _Subscription | None) -> None:
+        self._bus = bus
+        self._task = task
+        self._wake = wake
+
+    async def stop(self) -> None:
+        """Stop delivery."""
+        self._bus.forget(self)
+        if self._wake is not None:
+            await self._wake.stop()
+        if self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def finish(self) -> None:
+        """Stop delivery; what is stored stays stored."""
+        await self.stop()
+
+
+class _Service:
+    """A registered micro service."""
+
+    def __init__(self, bus: NatsBus, service: Service) -> None:
+        self._bus = bus
+        self._service = service
+
+    async def stop(self) -> None:
+        """Take the endpoints off the bus."""
+        self._bus.forget(self)
+        with contextlib.suppress(nats.errors.Error):
+            await self._service.stop()
+
+    async def finish(self) -> None:
+        """Take the endpoints off the bus."""
+        await self.stop()
+
+
+class NatsBus:
+    """One connection of one service; made by :meth:`connect`."""
+
+    def __init__(
+        self,
+        name: str,
+        env: Env,
+        *,
+        run: str,
+        instance: str,
+        metrics: Metrics | None,
+        log: EventLog | None,
+        on_closed: Callable[[BaseException], None] | None,
+    ) -> None:
+        self.subjects = Subjects(env)
+        self.name = name
+        self.errors: dict[str, int] = {}
+        """Errors the client reported, by kind."""
+        self._client = Client()
+        self._metrics = metrics or Metrics()
+        self._log = log or EventLog(logging.getLogger("dora"))
+        self._on_closed = on_closed
+        self._constant = {HEADER_PRODUCER: f"{name}.{instance}"} | ({HEADER_RUN: run} if run else {})
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_ending = False
+        self._waiting: dict[str, tuple[asyncio.Future[Msg], _Accept]] = {}
+        self._tokens = itertools.count(1)
+        self._replies = f"_R.{name}.{uuid.uuid4().hex[:12]}."
+        self._live: list[_Subscription | _Running | _Service] = []
+        self._followers: list[Follower] = []
+        self._stored = StoredMessages(self._ask_bytes)
+        self._boot = uuid.uuid4().hex[:12]
+        self._echo_sent_ns = 0
+        self._echo: asyncio.Task[None] | None = None
+        self._unsent_bounded = False
+
+    @classmethod
+    async def connect(
+        cls,
+        urls: str | Sequence[str],
+        *,
+        name: str,
+        env: Env = Env.SIM,
+        user: str = "",
+        password: str = "",
+        nkey_seed: str = "",
+        run: str = "",
+        instance: str = "1",
+        metrics: Metrics | None = None,
+        log: EventLog | None = None,
+        timeout_s: float = 10.0,
+        on_closed: Callable[[BaseException], None] | None = None,
+    ) -> NatsBus:
+        """Return a connected bus.
+
+        Args:
+            urls: One address, several, or several with commas between.
+            name: The service; also its inbox prefix ``_R.<name>``, which permissions name.
+            env: The subject root.
+            user: Identity, with ``password``; empty where the server asks for none.
+            password: Its password.
+            nkey_seed: In place of both.
+            run: Run id, sent as a header with everything.
+            instance: Which one of several.
+            metrics: Where counts go.
+            log: Where events go.
+            timeout_s: Everything included: a wrong TLS setup makes the client try for ever (nats.py #718).
+            on_closed: Called once when the connection is gone for good or a handler failed.
+
+        Raises:
+            BusUnavailable: No connection in time, or refused.
+        """
+        bus = cls(name, env, run=run, instance=instance, metrics=metrics, log=log, on_closed=on_closed)
+        servers = [url.strip() for url in urls.split(",")] if isinstance(urls, str) else list(urls)
+        options: dict[str, Any] = {}
+        if nkey_seed:
+            options["nkeys_seed_str"] = nkey_seed
+        elif user:
+            options |= {"user": user, "password": password}
+        try:
+            async with asyncio.timeout(timeout_s):
+                await bus._open(servers, options)
+        except (TimeoutError, OSError, nats.errors.Error) as e:
+            bus._is_ending = True
+            with contextlib.suppress(Exception):
+                await bus._client.close()
+            shown = ", ".join(server.rpartition("@")[2] for server in servers)
+            raise BusUnavailable(f"a NATS server at {shown} in {timeout_s} s, was: {_said(e)}") from None
+        return bus
+
+    async def _open(self, servers: list[str], options: dict[str, Any]) -> None:
+        await self._client.connect(
+            servers,
+            name=f"dora-{self.name}",
+            # Quotes and commands of before a break must not arrive after it (fact 3).
+            pending_size=0,
+            # A frozen broker is noticed in 3 s instead of 4 min (fact 5).
+            ping_interval=PING_S,
+            max_outstanding_pings=PINGS_OUTSTANDING_MAX,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=cast("int", RECONNECT_WAIT_S),
+            connect_timeout=2,
+            inbox_prefix=f"_R.{self.name}",
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnected,
+            closed_cb=self._on_closed_for_good,
+            **options,
+        )
+        self._guard_socket()
+        await self._subscribe(f"{self._replies}*", None, self._take_reply)
+        self._metrics.gauge("bus_connected", 1)
+
+    # -- the connection ---------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the client is connected and its read loop lives (facts 8, 8b)."""
+        reader = self._client._reading_task  # noqa: SLF001 - nothing public tells
+        return bool(self._client.is_connected) and reader is not None and not reader.done()
+
+    @property
+    def echo_age_ns(self) -> int:
+        """Return how long ago the newest own beat that came back was sent."""
+        if self._echo_sent_ns == 0:
+            return NEVER_HEARD_NS
+        return time.monotonic_ns() - self._echo_sent_ns
+
+    @property
+    def is_unsent_data_bounded(self) -> bool:
+        """Return whether the kernel gives up on unsent data (not every system can)."""
+        return self._unsent_bounded
+
+    async def watch(self) -> NoReturn:
+        """Wait until the bus cannot be used any more, and raise why; for the service's task group.
+
+        Raises:
+            BusClosed: The client closed for good.
+            HandlerFailed: A handler raised; its cause is attached.
+        """
+        await asyncio.shield(self._failed)
+        raise AssertionError("only an exception ends the wait")
+
+    async def start_echo(self, subject: str, make_beat: Callable[[int], bytes]) -> None:
+        """Publish the beat twice a second and hear it: the one check that covers facts 4, 6, 8 and 8b."""
+        await self._subscribe(subject, None, self._take_echo)
+        self._echo = asyncio.get_running_loop().create_task(self._beat(subject, make_beat))
+
+    async def _beat(self, subject: str, make_beat: Callable[[int], bytes]) -> None:
+        try:
+            for counter in itertools.count(1):
+                stamp = f"{self._boot}-{time.monotonic_ns()}"
+                with contextlib.suppress(BusUnavailable):
+                    await self.publish(subject, make_beat(counter), {_ECHO_HEADER: stamp})
+                await asyncio.sleep(_ECHO_PERIOD_S)
+        except Exception as e:  # noqa: BLE001 - a task's outermost frame: ends the service
+            self._fail(e)
+
+    def _take_echo(self, message: Msg) -> None:
+        boot, _, sent = (message.headers or NO_HEADERS).get(_ECHO_HEADER, "").partition("-")
+        if boot == self._boot and sent.isdigit():
+            self._echo_sent_ns = max(self._echo_sent_ns, int(sent))
+
+    def _guard_socket(self) -> None:
+        # After every connect: the option belongs to the socket, not to the client (fact 6).
+        transport = self._client._transport  # noqa: SLF001 - nothing public tells
+        writer = getattr(transport, "_io_writer", None)
+        self._unsent_bounded = bound_unsent_data(
+            writer.get_extra_info("socket") if writer is not None else None
+        )
+
+    async def _on_error(self, error: Exception) -> None:
+        """Count; never raise and never wait: this runs in the read loop (fact 8)."""
+        with contextlib.suppress(Exception):
+            kind = type(error).__name__
+            self.errors[kind] = self.errors.get(kind, 0) + 1
+            self._metrics.count("bus_errors_total", kind=kind)
+            self._log.once(f"bus {kind}", "BUS_ERROR", str(error))
+
+    async def _on_disconnected(self) -> None:
+        with contextlib.suppress(Exception):
+            self._metrics.gauge("bus_connected", 0)
+            for future, _ in tuple(self._waiting.values()):
+                if not future.done():
+                    future.set_exception(OutcomeUnknown("an answer, was: the connection broke"))
+            if not self._is_ending:
+                self._log.event("BUS_DISCONNECTED", level="WARNING")
+
+    async def _on_reconnected(self) -> None:
+        with contextlib.suppress(Exception):
+            self._guard_socket()
+            self._metrics.gauge("bus_connected", 1)
+            self._metrics.count("bus_reconnects_total")
+            for follower in self._followers:
+                follower.wake()
+            self._log.event("BUS_CONNECTED", "reconnected")
+
+    async def _on_closed_for_good(self) -> None:
+        # Without this the process lives on as a zombie, for example after a password change (fact 21).
+        if not self._is_ending:
+            self._fail(BusClosed(f"a bus connection, was closed for good: {self._client.last_error}"))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failed.done():
+            return
+        if not isinstance(error, BusClosed):
+            failed = HandlerFailed(f"a handler that returns, was {type(error).__name__}: {error}")
+            failed.__cause__ = error
+            error = failed
+        self._failed.set_exception(error)
+        self._failed.exception()  # whoever watches raises it; nobody watching is no second error
+        if self._on_closed is not None:
+            self._on_closed(error)
+
+    def forget(self, part: _Subscription | _Running | _Service) -> None:
+        """Drop what has stopped from the list that `drain` ends."""
+        with contextlib.suppress(ValueError):
+            self._live.remove(part)
+
+    async def drain(self) -> None:
+        """Finish what is being handled, then close.
+
+        The client's own drain flushes with a timeout, which may kill its read
+        loop (fact 8b); this stops the feeds and lets the close write what is left.
+        """
+        if self._is_ending:
+            return
+        self._is_ending = True
+        if self._echo is not None:
+            self._echo.cancel()
+            await asyncio.gather(self._echo, return_exceptions=True)
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                for part in tuple(self._live):
+                    await part.finish()
+                await self._client.close()
+        except (TimeoutError, OSError, nats.errors.Error) as e:
+            self._log.event("BUS_ERROR", f"drain: {_said(e)}", level="WARNING")
+        self._metrics.gauge("bus_connected", 0)
+
+    # -- core messages ------------------------------------------------------------------
+
+    async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        """Send on core NATS; never buffered across a disconnect."""
+        await self._send(subject, data, {**self._constant, **travelling_headers(), **headers}, "")
+
+    async def _send(self, subject: str, data: bytes, headers: dict[str, str] | None, reply: str) -> None:
+        try:
+            # The dictionary is fresh at every call: the client writes into the one it is given.
+            await self._client.publish(subject, data, reply=reply, headers=headers)
+        except _UNSENT as e:
+            raise BusUnavailable(f"{subject} on its way, was not sent: {type(e).__name__}") from None
+
+    async def respond(self, message: Message, data: bytes) -> None:
+        """Answer, where an answer is wanted."""
+        if message.reply is not None:
+            await self._send(message.reply, data, dict(self._constant), "")
+
+    async def latest(self, pattern: str, handler: Handler, *, queue: str | None = None) -> _Subscription:
+        """Deliver the newest message of each subject under the pattern."""
+        return await self._listen(pattern, queue, Slots(), handler, None)
+
+    async def each(
+        self,
+        pattern: str,
+        handler: Handler,
+        *,
+        queue: str | None = None,
+        on_lost: Callable[[int], None] | None = None,
+    ) -> _Subscription:
+        """Deliver every message heard on core NATS, in order."""
+        return await self._listen(pattern, queue, Line(EACH_LIMIT), handler, on_lost)
+
+    async def _listen(
+        self,
+        pattern: str,
+        queue: str | None,
+        inbox: Inbox[_Arrival],
+        handler: Handler,
+        on_lost: Callable[[int], None] | None,
+    ) -> _Subscription:
+        delivery = Delivery(inbox, _open_arrival, handler, partial(self._lost, pattern, on_lost), self._fail)
+        clock = time.monotonic_ns
+
+        def take(message: Msg) -> None:
+            delivery.put(message.subject, (message, clock()))
+
+        feed = await self._subscribe(pattern, queue, take)
+        delivery.start()
+        subscription = _Subscription(self, feed, delivery)
+        self._live.append(subscription)
+        return subscription
+
+    async def _subscribe(
+        self, pattern: str, queue: str | None, take: Callable[[Msg], None]
+    ) -> ClientSubscription:
+        try:
+            # No byte limit: nothing waits in the client any more.
+            feed = await self._client.subscribe(pattern, queue=queue or "", pending_bytes_limit=0)
+        except nats.errors.Error as e:
+            raise BusUnavailable(f"a subscription to {pattern}, was refused: {_said(e)}") from None
+        early = feed._pending_queue  # noqa: SLF001 - the seam of this design, pinned by test_bus_guards
+        feed._pending_queue = cast("asyncio.Queue[Msg]", _Intake(take))  # noqa: SLF001 - the same
+        while not early.empty():
+            take(early.get_nowait())
+        return feed
+
+    def _lost(self, pattern: str, on_lost: Callable[[int], None] | None, count: int) -> None:
+        self._metrics.count("bus_lost_total", count)
+        self._log.once(f"lost {pattern}", "BUS_LOST", pattern=pattern, lost=count)
+        if on_lost is not None:
+            on_lost(count)
+
+    # -- questions ------------------------------------------------------------------------
+
+    async def request(self, subject: str, data: bytes, *, timeout_s: float = 2.0) -> Message:
+        """Ask and return the first answer."""
+        answer = await self._ask(subject, data, {**self._constant, **travelling_headers()}, timeout_s, _any)
+        return _open_arrival((answer, time.monotonic_ns()))
+
+    async def _ask_bytes(self, subject: str, data: bytes, timeout_s: float) -> bytes:
+        return bytes((await self._ask(subject, data, None, timeout_s, _any)).data)
+
+    async def _ask(
+        self,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str] | None,
+        timeout_s: float,
+        accept: _Accept,
+    ) -> Msg:
+        """Send with a reply subject of its own and return the first answer that is accepted."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Msg] = loop.create_future()
+        token = f"{next(self._tokens):x}"
+        self._waiting[token] = (future, accept)
+        timer = loop.call_later(timeout_s, _expire, future, subject, timeout_s)
+        try:
+            await self._send(subject, data, headers, self._replies + token)
+            answer = await future
+        finally:
+            timer.cancel()
+            del self._waiting[token]
+        if _is_nobody(answer):
+            raise BusUnavailable(f"somebody who answers {subject}, was nobody")
+        return answer
+
+    def _take_reply(self, message: Msg) -> None:
+        waiting = self._waiting.get(message.subject[len(self._replies) :])
+        if waiting is None:
+            return
+        future, accept = waiting
+        if not future.done() and (accept(message) or _is_nobody(message)):
+            future.set_result(message)
+
+    async def serve(
+        self, service: str, endpoints: Mapping[str, Handler], metadata: Mapping[str, str]
+    ) -> _Service:
+        """Register a NATS micro service; ``metadata["version"]`` is its semantic version."""
+        try:
+            registered = await add_service(
+                self._client,
+                name=f"dora-{service}",
+                version=metadata.get("version", "0.0.0"),
+                description=f"dora {service} ({self.subjects.env.value})",
+                metadata=dict(metadata),
+            )
+            for name, handler in endpoints.items():
+                await registered.add_endpoint(
+                    name=name,
+                    subject=self.subjects.of("svc", service, name),
+                    handler=self._endpoint(name, handler),
+                    metadata={},
+                )
+        except nats.errors.Error as e:
+            raise BusUnavailable(f"service {service} registered, was refused: {_said(e)}") from None
+        running = _Service(self, registered)
+        self._live.append(running)
+        return running
+
+    def _endpoint(self, name: str, handler: Handler) -> EndpointHandler:
+        """Return a handler that lets no exception text reach the wire (the client answers with the repr)."""
+
+        async def answer(request: Request) -> None:
+            message = _open_arrival((request._msg, time.monotonic_ns()))  # noqa: SLF001 - its reply is not public
+            try:
+                with received(message.headers):
+                    await handler(message)
+            except Exception as e:  # noqa: BLE001 - an endpoint's edge
+                ref = uuid.uuid4().hex[:8]
+                self._metrics.count("endpoint_requests_total", endpoint=name, outcome="failed")
+                self._log.event("ENDPOINT_FAILED", level="ERROR", error=e, endpoint=name, ref=ref)
+                if message.reply is not None:
+                    raise ServiceError("500", f"internal error, ref {ref}") from None
+            else:
+                self._metrics.count("endpoint_requests_total", endpoint=name, outcome="answered")
+
+        return answer
+
+    # -- streams --------------------------------------------------------------------------
+
+    async def append(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        fence: Fence | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
+        timeout_s: float = 2.0,
+    ) -> Ack:
+        """Store one message and wait for the stream's acknowledgement."""
+        started = time.perf_counter()
+        sent = {**self._constant, **travelling_headers(), **headers, **append_headers(msg_id, fence)}
+        try:
+            answer = await self._ask(subject, data, sent, timeout_s, _is_ack)
+            parsed = parse_ack(answer.data)
+            assert parsed is not None, "accepted above"
+            ack = ack_or_error(parsed, subject)
+        except Exception as e:
+            self._metrics.count("bus_append_failed_total", reason=type(e).__name__)
+            raise
+        self._metrics.observe("bus_append_seconds", time.perf_counter() - started)
+        return ack
+
+    async def last(self, subject: str) -> Message | None:
+        """Return the newest stored message under the subject, from the stream's leader."""
+        return await self._stored.last(self._stream(subject), subject)
+
+    async def last_each(self, pattern: str) -> Sequence[Message]:
+        """Return the newest stored message of every subject under the pattern, by sequence."""
+        return await self._stored.last_each(self._stream(pattern), pattern)
+
+    def read(self, pattern: str, *, from_sequence: int = 1) -> AsyncIterator[Message]:
+        """Yield the stored messages under the pattern up to the present end."""
+        return self._stored.read(self._stream(pattern), pattern, from_sequence)
+
+    async def follow(
+        self, pattern: str, handler: Handler, *, from_sequence: int = 1, durable: str | None = None
+    ) -> _Running:
+        """Deliver every stored message from a sequence on, then new ones."""
+        stream = self._stream(pattern)
+        if durable is not None:
+            return self._start(self._pull(stream, durable, handler, from_sequence), None)
+        return await self._follow(stream, pattern, handler, from_sequence)
+
+    async def _follow(self, stream: str, pattern: str, handler: Handler, from_sequence: int) -> _Running:
+        follower = Follower(self._stored, stream, pattern, from_sequence)
+        feed = await self._subscribe(pattern, None, lambda _: follower.wake())
+        self._followers.append(follower)
+        return self._start(follower.run(partial(_handle, handler)), _Subscription(self, feed, None))
+
+    def _start(self, work: Any, wake: _Subscription | None) -> _Running:
+        async def run() -> None:
+            try:
+                await work
+            except Exception as e:  # noqa: BLE001 - a task's outermost frame: ends the service
+                self._fail(e)
+
+        running = _Running(self, asyncio.get_running_loop().create_task(run()), wake)
+        self._live.append(running)
+        return running
+
+    async def _pull(self, stream: str, durable: str, handler: Handler, from_sequence: int) -> None:
+        """Ask for one message at a time: bigger pulls stall, their orphans eat messages (nats.py #986)."""
+        ask = b'{"batch":1,"expires":%d}' % _PULL_EXPIRES_NS
+        subject = f"{API}CONSUMER.MSG.NEXT.{stream}.{durable}"
+        while True:
+            try:
+                found = await self._ask(subject, ask, None, _PULL_TIMEOUT_S, _any)
+            except OutcomeUnknown:
+                continue
+            except BusUnavailable:
+                await asyncio.sleep(RECONNECT_WAIT_S)
+                continue
+            if not found.reply.startswith("$JS.ACK."):
+                continue  # "no messages" in the time asked for
+            message = replace(
+                _open_arrival((found, time.monotonic_ns())),
+                reply=None,
+                sequence=sequence_of_reply(found.reply),
+            )
+            if message.sequence >= from_sequence:
+                await _handle(handler, message)
+            with contextlib.suppress(BusUnavailable, OutcomeUnknown):  # redelivered then; handlers dedupe
+                await self._ask(found.reply, b"+ACK", None, _PULL_TIMEOUT_S, _any)
+
+    def _stream(self, pattern: str) -> str:
+        name = stream_of(self.subjects, pattern)
+        if name is None:
+            raise BusUnavailable(f"a pattern that a stream keeps, was {pattern!r}")
+        return name
+
+    # -- configuration bucket ---------------------------------------------------------------
+
+    async def put_config(self, key: str, data: bytes) -> int:
+        """Write a configuration entry."""
+        subject = config_subject(self.subjects.env, key)
+        return (await self.append(subject, data, msg_id=uuid.uuid4().hex)).sequence
+
+    async def get_config(self, key: str) -> Message | None:
+        """Return a configuration entry; an empty one counts as never written (deletion markers are empty)."""
+        found = await self.last(config_subject(self.subjects.env, key))
+        return self._entry(found) if found is not None and found.data else None
+
+    async def watch_config(self, pattern: str, handler: Handler) -> _Running:
+        """Deliver the current entries, then each change."""
+        full = config_subject(self.subjects.env, pattern)
+        present = await self.last_each(full)
+
+        async def open_entry(message: Message) -> None:
+            await handler(self._entry(message))
+
+        for message in present:
+            await _handle(open_entry, message)
+        newest = present[-1].sequence if present else 0
+        return await self._follow(self._stream(full), full, open_entry, newest + 1)
+
+    def _entry(self, message: Message) -> Message:
+        return replace(message, subject=message.subject[len(config_subject(self.subjects.env, "")) :])
+
+
+async def _handle(handler: Handler, message: Message) -> None:
+    with received(message.headers):
+        await handler(message)
+
+
+def _open_arrival(arrival: _Arrival) -> Message:
+    message, at_ns = arrival
+    return Message(
+        message.subject, message.data, message.headers or NO_HEADERS, message.reply or None, 0, at_ns
+    )
+
+
+def _expire(future: asyncio.Future[Msg], subject: str, timeout_s: float) -> None:
+    if not future.done():
+        future.set_exception(OutcomeUnknown(f"an answer from {subject} in {timeout_s} s, was none"))
+
+
+def _any(_: Msg) -> bool:
+    return True
+
+
+def _is_ack(message: Msg) -> bool:
+    return parse_ack(message.data) is not None
+
+
+def _is_nobody(message: Msg) -> bool:
+    return not message.data and (message.headers or NO_HEADERS).get(_STATUS) == _NO_RESPONDERS
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,13 @@
+"""Real buses for tests: a server with the streams of an environment, and connections that are closed after the test."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from libs.common.bus.nats import NatsBus
+from libs.common.env import Env
+
+Connect = Callable[..., Awaitable[NatsBus]]
+"""``await connect(name="executor")``: a bus on the test's server, drained at its end."""
+
+ENV = Env.SIM
