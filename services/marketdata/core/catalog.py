@@ -16,6 +16,7 @@ from libs.common.kalshi.model import Lifecycle, VenueEvent, VenueMarket, VenueSe
 from libs.common.messages.market import FeeTermsV1, MarketState, MarketV1
 
 FEE_UPDATE = "event_fee_update"
+LISTING_LAG_MS = 5_000
 _STATE_OF_EVENT: Mapping[str, MarketState] = {
     "activated": MarketState.ACTIVE,
     "deactivated": MarketState.INACTIVE,
@@ -35,6 +36,8 @@ class _Entry:
     next_ms: int = 0
     """When time alone will change the status next; 0 for never."""
     settled_ms: int = 0
+    told_ms: int = 0
+    """When the feed last spoke of it."""
 
 
 @dataclass(slots=True)
@@ -74,6 +77,9 @@ class Catalog:
             self._by_event.setdefault(market.event, set()).add(market.market)
             self._note_times(entry, now_ms)
             return True
+        if now_ms - entry.told_ms < LISTING_LAG_MS:
+            # Listings lag behind the feed (kalshi-api 14.3): one must not undo what the feed just said.
+            return False
         entry.market, entry.event, entry.series = market, event, series
         return self._refresh(entry, now_ms)
 
@@ -97,6 +103,7 @@ class Catalog:
         entry = self._entries.get(event.market)
         if entry is None:
             return []
+        entry.told_ms = now_ms
         state = _STATE_OF_EVENT.get(event.event_type, entry.market.state)
         if event.event_type == "determined" and entry.market.state in (
             MarketState.DETERMINED,
@@ -133,6 +140,7 @@ class Catalog:
         changed = []
         for name in sorted(self._by_event.get(event.event or "", ())):
             entry = self._entries[name]
+            entry.told_ms = now_ms
             entry.event = replace(
                 entry.event,
                 fee_type_override=event.fee_type,

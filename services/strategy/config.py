@@ -1,0 +1,41 @@
+"""Configuration of strategy; a market's fields are in `core/settings.py` and `core/maker_settings.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from libs.common.runtime.config import Common
+from services.strategy.core.plans import Plans
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Static configuration; live entries of the ``cfg`` bucket go above it."""
+
+    common: Common = Common()
+    strategy: str = "dora-maker"
+    """A name of the registry."""
+    trading_enabled: bool = False
+    """Nothing is quoted anywhere before this is true (A-023)."""
+    reduce_only: bool = False
+    replicas: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """How many processes share the queue group; with more than one every decision is published."""
+    audit_ms: Annotated[int, msgspec.Meta(ge=10)] = 250
+    """How often changed decisions are appended to the audit."""
+    audit_waiting_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    """Changed decisions that may wait for the audit; more are dropped and counted."""
+    markets: dict[str, dict[str, Any]] = msgspec.field(
+        default_factory=lambda: {"default": {"size_e2": 0, "inventory_e2_max": 0}}
+    )
+    """``default`` holds for every market, an entry by market id goes above it. Quantities have no
+    default beyond zero, and zero means that nothing is quoted."""
+
+    def __post_init__(self) -> None:
+        self.plans()  # refuses what does not fit before anything is connected
+
+    def plans(self) -> Plans:
+        """Return the plans of this configuration."""
+        return Plans(
+            self.strategy, self.markets, trading_enabled=self.trading_enabled, reduce_only=self.reduce_only
+        )
