@@ -1,0 +1,183 @@
+"""The account as the executor knows it: one place for all its state, no decisions."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from libs.common.domain.grid import MalformedGrid, PriceGrid
+from libs.common.messages.execution import AuditExecV1, OrderGroupV1
+from libs.common.messages.market import MarketState, MarketV1
+from services.executor.core.effects import Effect, PublishPosition, RecordAudit, RecordOrder
+from services.executor.core.gate import Gate
+from services.executor.core.journal import JournalWriter
+from services.executor.core.orders import OwnOrder, OwnOrders
+from services.executor.core.planner import MarketNow
+from services.executor.core.positions import Positions
+from services.executor.core.risk_desk import RiskDesk
+from services.executor.core.target_store import TargetStore
+
+_DEAD = (MarketState.CLOSED, MarketState.DETERMINED, MarketState.DISPUTED, MarketState.AMENDED)
+_PAID = (MarketState.DETERMINED, MarketState.AMENDED, MarketState.FINALIZED)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The clocks of one step: monotonic, wall as exchange time, and the age of our own echo."""
+
+    ns: int
+    ms: int
+    echo_age_ns: int = 0
+
+
+@dataclass(slots=True)
+class Account:
+    """Orders, positions, targets, markets, groups and counters of one account.
+
+    Attributes:
+        groups: Order groups of the present epoch: shard to id. Never one of an older epoch.
+        groups_asked: Shards whose group is being made.
+        dirty: Markets that the next planning pass looks at.
+        hold_until_ns: Markets that must wait after refusals, and until when.
+        cancelled_venue: Orders found at the venue that we did not know: ids that were cancelled.
+    """
+
+    name: str
+    run: str
+    gate: Gate
+    journal: JournalWriter
+    orders: OwnOrders
+    positions: Positions
+    desk: RiskDesk
+    targets: TargetStore = field(default_factory=TargetStore)
+    status: dict[str, MarketV1] = field(default_factory=dict)
+    groups: dict[int, str] = field(default_factory=dict)
+    groups_asked: set[int] = field(default_factory=set)
+    dirty: set[str] = field(default_factory=set)
+    hold_until_ns: dict[str, int] = field(default_factory=dict)
+    refusals: Counter[str] = field(default_factory=Counter)
+    counters: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    orphans: dict[str, int] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+    recent_audits: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=256))
+
+    def event_of(self, market: str) -> str:
+        """Return the market's event, or the market itself while nobody told: never shared by mistake."""
+        status = self.status.get(market)
+        if status is not None:
+            return status.event
+        top = self.gate.top(market)
+        return top.event if top is not None else market
+
+    def shard_of(self, market: str) -> int | None:
+        """Return the market's shard, or None while unknown."""
+        status = self.status.get(market)
+        if status is not None:
+            return status.shard
+        top = self.gate.top(market)
+        return top.shard if top is not None else None
+
+    def market_now(self, market: str, now: Now) -> MarketNow:
+        """Return the market as the planner sees it."""
+        status, top = self.status.get(market), self.gate.top(market)
+        close_ms = top.close_ms if top is not None else status.close_ms if status is not None else None
+        state = top.state if top is not None else status.state if status is not None else None
+        is_open = (close_ms is None or close_ms > now.ms) and state not in (*_DEAD, MarketState.FINALIZED)
+        return MarketNow(
+            market=market,
+            grid=self.grid_of(market),
+            bid_e4=top.bid_e4 if top is not None else None,
+            ask_e4=top.ask_e4 if top is not None else None,
+            is_open=is_open,
+            now_ms=now.ms,
+        )
+
+    def grid_of(self, market: str) -> PriceGrid | None:
+        """Return the market's price grid, or None while unknown or unreadable."""
+        status = self.status.get(market)
+        if status is None:
+            return None
+        try:
+            return PriceGrid.of(status.grid)
+        except MalformedGrid:
+            return None
+
+    def is_paid(self, market: str) -> bool:
+        """Return whether the venue has determined the market, so that a settlement is due."""
+        status = self.status.get(market)
+        return status is not None and status.state in _PAID
+
+    def known_markets(self) -> set[str]:
+        """Return every market that needs a position message."""
+        return (
+            self.status.keys() | self.targets.markets() | self.orders.markets() | self.positions.open_markets
+        )
+
+    def group(self, group: OrderGroupV1) -> None:
+        """Take a journalled group of this epoch into use."""
+        assert group.epoch == self.journal.epoch, group
+        self.groups[group.shard] = group.order_group_id
+        self.groups_asked.discard(group.shard)
+
+    def touched(self, market: str, now: Now) -> list[Effect]:
+        """Return what everyone must hear after a market's orders or position changed."""
+        self.desk.refresh(
+            market,
+            self.event_of(market),
+            self.positions.qty_e2(market),
+            self.positions.cost_e6(market),
+            self.orders.opened(market),
+        )
+        self.dirty.add(market)
+        del now
+        return [self.position_effect(market)]
+
+    def position_effect(self, market: str) -> Effect:
+        """Return the market's position, to be published."""
+        return PublishPosition(
+            self.positions.message(
+                market, self.orders.of_market(market), has_unknown=self.orders.has_unknown(market)
+            )
+        )
+
+    def order_effect(self, order: OwnOrder) -> Effect:
+        """Return the order's newest state, to be journalled."""
+        return RecordOrder(order.message(self.name))
+
+    def audit(
+        self,
+        event_type: str,
+        now: Now,
+        *,
+        market: str,
+        order: OwnOrder | None = None,
+        decision_id: str = "",
+        reason: str = "",
+        status: str = "",
+        rule: tuple[str, int, int] = ("", 0, 0),
+        latency_us: int = 0,
+    ) -> Effect:
+        """Return an execution event for the audit stream."""
+        return RecordAudit(
+            AuditExecV1(
+                event_type=event_type,
+                account=self.name,
+                run=self.run,
+                epoch=self.journal.epoch,
+                decision_id=order.decision_id if order is not None else decision_id,
+                market=market,
+                client_order_id=order.client_order_id if order is not None else "",
+                order_id=order.order_id if order is not None else "",
+                side=order.side.value if order is not None else "",
+                price_e4=order.price_e4 if order is not None else 0,
+                qty_e2=order.total_e2 if order is not None else 0,
+                status=status,
+                latency_us=latency_us,
+                rule=rule[0],
+                limit=rule[1],
+                was=rule[2],
+                reason=reason,
+                event_ns=now.ms * 1_000_000,
+            )
+        )

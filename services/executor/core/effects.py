@@ -1,0 +1,139 @@
+"""What the core wants done; frozen data that the shell performs in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from libs.common.messages.execution import AuditExecV1, FillV1, IntentV1, OrderV1, PositionV1
+from services.executor.core.requests import CancelRequest, DecreaseRequest
+from services.executor.core.seal import Approved
+
+
+@dataclass(frozen=True, slots=True)
+class SendBatch:
+    """Store the intent, then send everything in it.
+
+    Attributes:
+        intent: Stored and acknowledged under the epoch's fence before any byte leaves.
+        token: The fencing token the intent was made under.
+        creates: Go out as one request, or one each in single mode.
+        amends: One request each.
+        decreases: One request each.
+        origins_ns: Arrival of the book changes behind it: where tick-to-order starts.
+        markets: Whose books must still be fresh when the bytes leave.
+    """
+
+    intent: IntentV1
+    token: int
+    creates: tuple[Approved, ...]
+    amends: tuple[Approved, ...]
+    decreases: tuple[DecreaseRequest, ...]
+    origins_ns: tuple[int, ...]
+    markets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancels:
+    """Cancel these with one request; nothing is asked and nothing awaited before."""
+
+    cancels: tuple[CancelRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeGroup:
+    """Create an order group on a shard, journal it, then report it."""
+
+    shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOrder:
+    """Append an order's newest state to EXEC, in order, later."""
+
+    order: OrderV1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFill:
+    """Append a fill to EXEC, in order, later."""
+
+    fill: FillV1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAudit:
+    """Append an execution event to AUDIT, later."""
+
+    audit: AuditExecV1
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPosition:
+    """Publish a market's position now."""
+
+    position: PositionV1
+
+
+@dataclass(frozen=True, slots=True)
+class StartKill:
+    """Walk the kill ladder."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Claim the next epoch in this process: the present one's groups are dead."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFills:
+    """Read the fills again: some are told of but not counted."""
+
+    order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettlements:
+    """Read the settlements: a market was determined."""
+
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLatch:
+    """Write the local latch file."""
+
+    is_halted: bool
+    halt_sequence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write a log line."""
+
+    event_type: str
+    message: str = ""
+    level: str = "INFO"
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+Effect = (
+    SendBatch
+    | SendCancels
+    | MakeGroup
+    | RecordOrder
+    | RecordFill
+    | RecordAudit
+    | PublishPosition
+    | StartKill
+    | TakeOver
+    | ReadFills
+    | ReadSettlements
+    | WriteLatch
+    | Log
+)

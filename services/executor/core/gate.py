@@ -1,0 +1,193 @@
+"""Whether a create or an amend may leave, as a list of conditions that must all be proven now.
+
+Born halted, halted by silence (design rule 6): each condition holds the moment
+when it was last proven, and one that is missing, old or unreadable is closed.
+"No halt seen" is no condition here; a fresh permit is. Cancels and group triggers
+never ask. Ages are of the receiver's monotonic clock, only the book's age is of the
+exchange's own time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from libs.common.control.latch import LatchState
+from libs.common.messages.control import GateState, PermitV1, ScopeKind
+from libs.common.messages.market import MarketState, TopV1
+
+_S: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """Longest ages at which a proof still counts."""
+
+    renew_age_ns: int = 3 * _S
+    permit_age_ns: int = 2 * _S
+    echo_age_ns: int = 1_500_000_000
+    book_age_ms: int = 2_000
+    loop_lag_ns: int = 250_000_000
+
+
+@dataclass(slots=True)
+class _Permit:
+    boot: str
+    counter: int
+    is_open: bool
+    received_ns: int
+    reasons: tuple[str, ...]
+    scale_e4: int
+
+
+@dataclass(slots=True)
+class Gate:
+    """The conditions and what was last proven about each.
+
+    Attributes:
+        account: Whose permits count.
+        issuers: Which permits are needed.
+        is_recovered: True once start-up has rebuilt and verified everything.
+        renewed_ns: When the epoch was last renewed, None without an epoch.
+        is_fence_lost: True for good once another leader was seen.
+        latch: Fold of the control stream.
+        file_reason: What the local latch file says, empty if clear.
+        flag_reason: What the core-subject flag says, empty if clear.
+        is_stopping: True from SIGTERM on.
+    """
+
+    account: str
+    limits: GateLimits
+    issuers: tuple[str, ...] = ("risk", "recon")
+    is_recovered: bool = False
+    renewed_ns: int | None = None
+    is_fence_lost: bool = False
+    latch: LatchState | None = None
+    file_reason: str = "local latch not read"
+    flag_reason: str = ""
+    is_killing: bool = False
+    is_stopping: bool = False
+    loop_lag_ns: int = 0
+    _permits: dict[str, _Permit] = field(default_factory=dict)
+    _tops: dict[str, TopV1] = field(default_factory=dict)
+
+    def on_permit(self, issuer: str, permit: PermitV1, now_ns: int) -> bool:
+        """Take a permit; return False where it is foreign or replayed and changes nothing.
+
+        A counter counts within one boot of its issuer; a new boot starts over.
+        """
+        if permit.account != self.account:
+            return False
+        held = self._permits.get(issuer)
+        if held is not None and held.boot == permit.boot and permit.counter <= held.counter:
+            return False
+        self._permits[issuer] = _Permit(
+            permit.boot, permit.counter, permit.is_open, now_ns, permit.reasons, permit.scale_e4
+        )
+        return True
+
+    def on_top(self, top: TopV1) -> None:
+        """Take the newest touch of a market."""
+        self._tops[top.market] = top
+
+    def top(self, market: str) -> TopV1 | None:
+        """Return the market's newest touch, fresh or not."""
+        return self._tops.get(market)
+
+    @property
+    def scale_e4(self) -> int:
+        """Return the smallest size factor that a permit grants, ten-thousandths."""
+        return min((permit.scale_e4 for permit in self._permits.values()), default=0)
+
+    def halt_reasons(self) -> list[str]:
+        """Return why the account is halted: latches only, whatever else is closed."""
+        reasons = []
+        if self.flag_reason:
+            reasons.append(f"halt_heard: {self.flag_reason}")
+        if self.latch is None:
+            reasons.append("control_unread")
+        elif self.latch.is_halted:
+            reasons.append(f"halt_latched: {self.latch.source}: {self.latch.reason}")
+        if self.file_reason:
+            reasons.append(f"halt_local: {self.file_reason}")
+        return reasons
+
+    def account_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
+        """Return why no create may leave for any market; empty is open."""
+        reasons = self.halt_reasons()
+        if self.is_fence_lost:
+            reasons.append("fence_lost")
+        if self.is_stopping:
+            reasons.append("stopping")
+        if self.is_killing:
+            reasons.append("kill_under_way")
+        if not self.is_recovered:
+            reasons.append("recovering")
+        if self.renewed_ns is None:
+            reasons.append("no_epoch")
+        elif now_ns - self.renewed_ns >= self.limits.renew_age_ns:
+            reasons.append("epoch_not_renewed")
+        if echo_age_ns > self.limits.echo_age_ns:
+            reasons.append("echo_old")
+        if self.loop_lag_ns > self.limits.loop_lag_ns:
+            reasons.append("loop_late")
+        for issuer in self.issuers:
+            reasons.extend(self._permit_reasons(issuer, now_ns))
+        return reasons
+
+    def market_reasons(self, market: str, now_ms: int) -> list[str]:
+        """Return why no create may leave for this market; empty is open."""
+        top = self._tops.get(market)
+        if top is None:
+            return ["no_book"]
+        reasons = []
+        if top.is_stale or now_ms - top.as_of_ms > self.limits.book_age_ms:
+            reasons.append("book_stale")
+        if top.state is not MarketState.ACTIVE:
+            reasons.append("market_not_active")
+        if not top.trading_active:
+            reasons.append("trading_paused")
+        if top.close_ms <= now_ms:
+            reasons.append("market_closed")
+        if self.latch is not None:
+            keys = {
+                ScopeKind.MARKET: market,
+                ScopeKind.EVENT: top.event,
+                ScopeKind.SHARD: str(top.shard),
+                ScopeKind.SERIES: top.event.partition("-")[0],
+            }
+            reasons.extend(
+                f"halt_scoped: {halted.source}: {halted.halt.reason}"
+                for halted in self.latch.halts
+                if halted.halt.scope is not ScopeKind.ACCOUNT and halted.reaches(keys)
+            )
+        return reasons
+
+    def state(self, now_ns: int, echo_age_ns: int) -> GateState:
+        """Return the gate's one word."""
+        if not self.is_recovered:
+            return GateState.HALTED if self._is_latched() else GateState.STARTING
+        if self._is_latched() or self.is_fence_lost or self.is_stopping:
+            return GateState.HALTED
+        return GateState.CANCEL_ONLY if self.account_reasons(now_ns, echo_age_ns) else GateState.RUNNING
+
+    def _is_latched(self) -> bool:
+        if self.flag_reason or self.file_reason or self.latch is None:
+            return True
+        # A stream that cannot be read now closes the gate; it is no halt that somebody ordered.
+        return self.latch.is_halted and self.latch.source != "unreadable"
+
+    @property
+    def is_halt_ordered(self) -> bool:
+        """Return whether somebody halted: then orders must go, and a resume must name the halt."""
+        return self._is_latched()
+
+    def _permit_reasons(self, issuer: str, now_ns: int) -> list[str]:
+        permit = self._permits.get(issuer)
+        if permit is None:
+            return [f"permit_{issuer}_missing"]
+        if now_ns - permit.received_ns > self.limits.permit_age_ns:
+            return [f"permit_{issuer}_old"]
+        if not permit.is_open:
+            return [f"permit_{issuer}_closed: {', '.join(permit.reasons)}"]
+        return []

@@ -1,0 +1,60 @@
+"""What the executor may ask of the venue, in its own words; the shell writes them in the venue's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.common.domain.side import Side
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """A new resting quote: good till cancelled, post only, never without group and expiry."""
+
+    market: str
+    shard: int
+    client_order_id: str
+    side: Side
+    price_e4: int
+    qty_e2: int
+    order_group_id: str
+    expires_ms: int
+    post_only: bool = True
+    reduce_only: bool = False
+    is_immediate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AmendRequest:
+    """A change of price, size or expiry of a resting order; ``total_e2`` counts what is filled."""
+
+    order_id: str
+    client_order_id: str
+    market: str
+    shard: int
+    side: Side
+    price_e4: int
+    total_e2: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecreaseRequest:
+    """A smaller size at the same place in the queue; lowers risk only, so it needs no approval."""
+
+    order_id: str
+    client_order_id: str
+    market: str
+    shard: int
+    remaining_e2: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """An end; needs no approval and meets no gate."""
+
+    order_id: str
+    client_order_id: str
+    market: str
+    shard: int
+    decision_id: str = ""
