@@ -1,0 +1,330 @@
+"""The reconciler's decisions: when to compare, what the comparison says, whether trading may go on.
+
+Rules of the file:
+
+* One comparison at a time; what is asked for meanwhile happens right after.
+* The permit is closed until the first comparison in which nothing at all is
+  open, again after every new epoch, and while anything that counts is open.
+* A halt is asked for once for each difference; when that went away and comes
+  back it is a new one.
+* Before anybody has led, an order with our prefix is unexplained, and there is
+  no genesis balance to prove cash against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from libs.common.env import Env
+from libs.common.kalshi.model import FeedClosed, FeedEvent
+from libs.common.messages.control import HaltV1
+from libs.common.messages.execution import EpochV1, FillV1, IntentV1, OrderV1, PositionV1, RenewV1
+from libs.common.messages.risk import DriftV1, ReconResultV1
+from services.reconciler.core.compare import Moment, compare
+from services.reconciler.core.diff import Difference, Kind
+from services.reconciler.core.drop_copy_view import DropCopyView
+from services.reconciler.core.effects import AskCancel, Effect, Halt, Log, Publish, Read
+from services.reconciler.core.executor_view import ExecutorView
+from services.reconciler.core.listing_view import Listing, ListingView
+from services.reconciler.core.policy import Action, action_for, closes_permit
+from services.reconciler.core.settle import Key, Ripe, Ripening
+
+_MS = 1_000_000
+_OVERLAP_MS = 60_000
+"""Fills are read again this far back: reads lag, and `min_ts` counts whole seconds."""
+_FEED_SILENCE_NS = 5_000_000_000
+_ERRORS_MAX = 10
+
+DRIFT_MESSAGE = "Order state drift detected"
+"""The exact phrase of requirement A-087."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The timing of `config.Timing`, in the core's units."""
+
+    cycle_ns: int
+    cycle_min_ns: int
+    settle_ms: int
+    confirm_cycles: int
+    fresh_cycles: int
+    escalate_cycles: int
+    executor_silence_ns: int
+    recovery_ns: int
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the status shows."""
+
+    cycles: int = 0
+    failed_cycles: int = 0
+    drifts: int = 0
+    orphaned_detected: int = 0
+    ghost_detected: int = 0
+    halts: int = 0
+
+
+@dataclass(slots=True)
+class ReconcilerCore:
+    """One account's agreement."""
+
+    account: str
+    env: Env
+    patience: Patience
+    executor: ExecutorView = field(init=False)
+    drop_copy: DropCopyView = field(default_factory=DropCopyView)
+    listing: ListingView = field(default_factory=ListingView)
+    counters: Counters = field(default_factory=Counters)
+    last_result: ReconResultV1 | None = None
+    _ripening: Ripening = field(init=False)
+    _is_reading: bool = False
+    _wanted: str = "start"
+    _started_ns: int | None = None
+    _agreed_ns: int | None = None
+    _is_barred: bool = True
+    _open: tuple[str, ...] = ()
+    _ripe: dict[Key, Action] = field(default_factory=dict)
+    _halted_for: set[Key] = field(default_factory=set)
+    _asked_for: set[Key] = field(default_factory=set)
+    _errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.executor = ExecutorView(self.patience.executor_silence_ns, self.patience.recovery_ns)
+        self._ripening = Ripening(self.patience.confirm_cycles, self.patience.settle_ms * _MS)
+
+    # What the witnesses say ------------------------------------------------------------------------
+
+    def on_epoch(self, epoch: EpochV1, sequence: int, now_ns: int) -> list[Effect]:
+        """Take an epoch; a new leader raises the barrier again."""
+        if self.executor.genesis_ms is None and epoch.genesis_ms is not None:
+            self.listing.on_genesis(epoch.genesis_ms)
+        if not self.executor.on_epoch(epoch, sequence, now_ns):
+            return []
+        self._is_barred = True
+        return self._want("anomaly", now_ns)
+
+    def on_renew(self, renew: RenewV1, now_ns: int) -> None:
+        """Take the leader's sign of life."""
+        self.executor.on_renew(renew, now_ns)
+
+    def on_intent(self, intent: IntentV1, sequence: int, now_ns: int) -> None:
+        """Take a journalled batch."""
+        self.executor.on_intent(intent, sequence, now_ns)
+
+    def on_order(self, order: OrderV1, sequence: int, now_ns: int) -> None:
+        """Take an order's newest state."""
+        self.executor.on_order(order, sequence, now_ns)
+
+    def on_fill(self, fill: FillV1) -> None:
+        """Take a fill that the executor counted."""
+        self.executor.on_fill(fill)
+
+    def on_position(self, position: PositionV1, now_ns: int) -> None:
+        """Take the executor's claim about a position."""
+        self.executor.on_position(position, now_ns)
+
+    def on_feed(self, event: FeedEvent, now_ns: int) -> list[Effect]:
+        """Take one event of the own private feed; a reconnect is an anomaly."""
+        was_whole = self.drop_copy.connected_ms is not None
+        self.drop_copy.on_event(event, now_ns)
+        if not was_whole and self.drop_copy.connected_ms is not None and self._started_ns is not None:
+            return self._want("anomaly", now_ns)
+        if isinstance(event, FeedClosed) and was_whole:
+            fields = {"reason": event.reason}
+            return [Log("FEED_DISCONNECTED", "own private feed is gone", "WARNING", fields)]
+        return []
+
+    # When to compare -------------------------------------------------------------------------------
+
+    def on_tick(self, now_ns: int) -> list[Effect]:
+        """Start a comparison when one is due."""
+        if self._started_ns is not None and now_ns - self._started_ns >= self.patience.cycle_ns:
+            self._wanted = self._wanted or "timer"
+        return self._read_if_due(now_ns)
+
+    def on_request(self, reason: str, now_ns: int) -> list[Effect]:
+        """Ask for a comparison; it starts at once unless one is running."""
+        self._wanted = reason
+        return self._read_if_due(now_ns, is_urgent=True)
+
+    def on_read_failed(self, reason: str, now_ns: int) -> list[Effect]:
+        """Take the news that the venue could not be read."""
+        self._is_reading = False
+        self.counters.failed_cycles += 1
+        self._errors = [*self._errors, reason][-_ERRORS_MAX:]
+        log = Log("VENUE_ERROR", "the venue could not be read", "WARNING", {"reason": reason})
+        return [log, *self._read_if_due(now_ns)]
+
+    # What it says ----------------------------------------------------------------------------------
+
+    def on_listing(self, listing: Listing, reason: str, now_ns: int) -> list[Effect]:
+        """Compare the three witnesses and act on what counts."""
+        self._is_reading = False
+        self.counters.cycles += 1
+        self.listing.take(listing, self.patience.settle_ms)
+        comparison = compare(
+            self.env,
+            self.executor,
+            self.drop_copy,
+            self.listing,
+            listing,
+            Moment(now_ns, self.patience.settle_ms, self.patience.recovery_ns),
+        )
+        for key in comparison.agreed:
+            for view in (self.executor, self.drop_copy, self.listing):
+                view.agreed(key)
+        ripe, green = self._ripening.cycle(comparison.differences, listing.started_ns)
+        effects, drifts = self._act(ripe)
+        open_now = tuple(_text(r.difference) for r in ripe if closes_permit(r.difference))
+        is_pending = any(closes_permit(difference) for difference in green)
+        # Agreement is as old as the reading, not as the answer.
+        if not open_now and not (self._is_barred and is_pending) and self._saw_epoch(listing):
+            self._agreed_ns = listing.started_ns
+            self._is_barred = False
+        self._open = open_now
+        errors = (*self._errors, *(f"settling: {_text(difference)}" for difference in green))[:_ERRORS_MAX]
+        self._errors = []
+        result = ReconResultV1(
+            account=self.account,
+            cycle=self.counters.cycles,
+            epoch=self.epoch,
+            reason=reason,
+            orphaned_detected=sum(d.kind in (Kind.ORDERS_ONLY_EXCHANGE, Kind.FOREIGN_ORDER) for d in drifts),
+            ghost_detected=sum(d.kind == Kind.ORDERS_ONLY_LOCAL for d in drifts),
+            reconciled=comparison.agreed_count,
+            errors=errors,
+            drifts=tuple(drifts),
+            position_residual_e2=comparison.position_residual_e2,
+            cash_residual_e6=comparison.cash_residual_e6,
+            took_ms=(now_ns - listing.started_ns) // _MS,
+            as_of_ns=listing.started_ms * _MS,
+        )
+        self.last_result = result
+        return [Publish(result, is_clear=not drifts), *effects, *self._read_if_due(now_ns)]
+
+    @property
+    def epoch(self) -> int:
+        """Return the number of the newest epoch, 0 if nobody has led."""
+        return 0 if self.executor.epoch is None else self.executor.epoch.number
+
+    def permit(self, now_ns: int) -> tuple[bool, tuple[str, ...]]:
+        """Return whether trading may go on, and every reason why not."""
+        reasons: list[str] = []
+        fresh_ns = self.patience.fresh_cycles * self.patience.cycle_ns
+        if self._is_barred:
+            reasons.append("no agreement yet in this epoch")
+        elif self._agreed_ns is None or now_ns - self._agreed_ns > fresh_ns:
+            reasons.append("the last agreement is too old")
+        reasons.extend(self._open)
+        if not self.drop_copy.is_heard(now_ns, _FEED_SILENCE_NS):
+            reasons.append("own private feed is silent")
+        if self.executor.epoch is not None and not self.executor.is_alive(now_ns):
+            reasons.append("the executor is silent")
+        return not reasons, tuple(reasons)
+
+    # Below: how ------------------------------------------------------------------------------------
+
+    def _want(self, reason: str, now_ns: int) -> list[Effect]:
+        self._wanted = reason
+        return self._read_if_due(now_ns)
+
+    def _read_if_due(self, now_ns: int, *, is_urgent: bool = False) -> list[Effect]:
+        if self._is_reading or not self._wanted:
+            return []
+        is_too_soon = self._started_ns is not None and now_ns - self._started_ns < self.patience.cycle_min_ns
+        if is_too_soon and not is_urgent:
+            return []
+        reason, self._wanted = self._wanted, ""
+        self._is_reading, self._started_ns = True, now_ns
+        until_ms = self.listing.fills_listed_until_ms
+        return [Read(reason, max(0, until_ms - _OVERLAP_MS) if until_ms else None)]
+
+    def _saw_epoch(self, listing: Listing) -> bool:
+        return self.executor.epoch is None or listing.started_ns >= self.executor.epoch_ns
+
+    def _act(self, ripe: list[Ripe]) -> tuple[list[Effect], list[DriftV1]]:
+        effects: list[Effect] = []
+        drifts: list[DriftV1] = []
+        actions: dict[Key, Action] = {}
+        orphans: list[str] = []
+        for item in ripe:
+            difference = item.difference
+            key = (difference.kind, difference.key)
+            action = action_for(
+                item,
+                escalate_cycles=self.patience.escalate_cycles,
+                is_executor_settled=self._is_executor_settled,
+            )
+            actions[key] = action
+            drifts.append(_drift(difference, action))
+            if key not in self._ripe:
+                self._count(difference)
+                effects.append(Log("RECON_DRIFT", DRIFT_MESSAGE, "WARNING", _fields(difference, action)))
+            if action is Action.HALT and key not in self._halted_for:
+                self._halted_for.add(key)
+                self.counters.halts += 1
+                effects.append(self._halt(difference))
+            if action is Action.CANCEL and key not in self._asked_for:
+                self._asked_for.add(key)
+                order = self.listing.orders.get(difference.key)
+                if order is not None:
+                    orphans.append(order.order_id)
+        if orphans:
+            effects.append(AskCancel(tuple(orphans), "orders that the executor does not know"))
+        self._ripe = actions
+        self._halted_for &= actions.keys()
+        self._asked_for &= actions.keys()
+        return effects, drifts
+
+    @property
+    def _is_executor_settled(self) -> bool:
+        now_ns = self._started_ns or 0
+        return self.executor.is_alive(now_ns) and not self.executor.is_recovering(now_ns)
+
+    def _count(self, difference: Difference) -> None:
+        self.counters.drifts += 1
+        if difference.kind in (Kind.ORDERS_ONLY_EXCHANGE, Kind.FOREIGN_ORDER):
+            self.counters.orphaned_detected += 1
+        elif difference.kind is Kind.ORDERS_ONLY_LOCAL:
+            self.counters.ghost_detected += 1
+
+    def _halt(self, difference: Difference) -> Halt:
+        halt = HaltV1(
+            reason=f"reconciliation: {_text(difference)}", trigger=f"recon_{difference.kind}", by="reconciler"
+        )
+        return Halt(halt, f"{difference.kind}-{difference.key}-{self.counters.cycles}")
+
+
+def _drift(difference: Difference, action: Action) -> DriftV1:
+    return DriftV1(
+        kind=difference.kind.value,
+        market=difference.market,
+        key=difference.key,
+        executor_says=difference.executor_says,
+        drop_copy_says=difference.drop_copy_says,
+        listing_says=difference.listing_says,
+        odd_one_out=difference.odd_one_out,
+        action=action.value,
+    )
+
+
+def _text(difference: Difference) -> str:
+    return (
+        f"{difference.kind} {difference.key}: executor {difference.executor_says}, "
+        f"drop copy {difference.drop_copy_says}, listing {difference.listing_says}"
+    )
+
+
+def _fields(difference: Difference, action: Action) -> dict[str, object]:
+    return {
+        "kind": difference.kind.value,
+        "market": difference.market,
+        "key": difference.key,
+        "executor_says": difference.executor_says,
+        "drop_copy_says": difference.drop_copy_says,
+        "listing_says": difference.listing_says,
+        "odd_one_out": difference.odd_one_out,
+        "residual": difference.residual,
+        "action": action.value,
+    }

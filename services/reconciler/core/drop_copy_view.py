@@ -1,0 +1,161 @@
+"""The second witness: what the venue's private feed told this service itself.
+
+The feed has no sequence numbers, so it can lose messages unseen, and it tells
+changes only: nothing about what was there before it connected. It therefore
+speaks of an order once it heard of it, misses one only if the venue changed it
+well after the connection stood, and forgets everything with the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from libs.common.kalshi.model import (
+    FeedClosed,
+    FeedEvent,
+    FeedHeard,
+    OwnFill,
+    OwnOrder,
+    OwnPosition,
+    VenueFill,
+    VenueOrder,
+    VenueOrderStatus,
+)
+from services.reconciler.core.witness import SILENT, FillKey, FillTerms, Resting, Witness, order_key
+
+_ENDED_MAX = 20_000
+
+
+@dataclass(slots=True)
+class DropCopyView:
+    """Folds the private feed into a witness; times are the receiver's monotonic clock unless named."""
+
+    connected_ms: int | None = None
+    """Exchange time since which the feed has been whole, None while it is not."""
+    heard_ns: int = 0
+    """When the venue last spoke in order on this feed."""
+    _orders: dict[str, tuple[VenueOrder, int, int]] = field(default_factory=dict)
+    """Key to (order, arrival of its first message, arrival of its newest)."""
+    _ended: dict[str, int] = field(default_factory=dict)
+    _fills: dict[FillKey, VenueFill] = field(default_factory=dict)
+    _agreed: set[FillKey] = field(default_factory=set)
+    _positions: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def on_event(self, event: FeedEvent, now_ns: int) -> FillKey | None:
+        """Take one event of the feed and return the key of a fill that is new."""
+        match event:
+            case FeedClosed():
+                self._forget()
+            case FeedHeard(as_of_ms):
+                # The first word of a connection answers the subscription: from here on the feed is whole.
+                self.heard_ns = now_ns
+                if self.connected_ms is None:
+                    self.connected_ms = as_of_ms
+            case OwnOrder(order):
+                self._on_order(order, now_ns)
+            case OwnFill(fill):
+                key = FillKey(fill.trade_id, fill.order_id)
+                if fill.position_after_e2 is not None:
+                    self._positions[fill.market] = (fill.position_after_e2, now_ns)
+                if key not in self._fills and key not in self._agreed:
+                    self._fills[key] = fill
+                    return key
+            case OwnPosition(position):
+                self._positions[position.market] = (position.qty_e2, now_ns)
+            case _:
+                pass
+        return None
+
+    def agreed(self, key: FillKey) -> None:
+        """Forget a fill that was compared and found right."""
+        self._fills.pop(key, None)
+        self._agreed.add(key)
+
+    @property
+    def fills(self) -> Mapping[FillKey, VenueFill]:
+        """Return fills that are still to be compared."""
+        return self._fills
+
+    def is_heard(self, now_ns: int, silence_ns: int) -> bool:
+        """Return whether the feed is whole and has spoken lately."""
+        return self.connected_ms is not None and now_ns - self.heard_ns <= silence_ns
+
+    def positions(self) -> Mapping[str, int]:
+        """Return the last position heard of each market."""
+        return {market: qty_e2 for market, (qty_e2, _) in self._positions.items()}
+
+    def witness(
+        self, cutoff_ns: int, settle_ms: int, fills_until_ms: int, listed: Mapping[str, VenueOrder]
+    ) -> Witness:
+        """Return the feed's word now.
+
+        Args:
+            cutoff_ns: What changed after this monotonic time is no evidence yet.
+            settle_ms: The feed must have stood this long before a change for its silence to mean anything.
+            fills_until_ms: Nothing is said about fills from this venue time on.
+            listed: The listing's orders; those last changed before the feed stood were never told to it.
+        """
+        if self.connected_ms is None:
+            return SILENT
+        whole_from_ms = self.connected_ms + settle_ms
+        orders: dict[str, Resting] = {}
+        unsure: set[str] = set()
+        moving: set[str] = set()
+        for key, (order, first_ns, newest_ns) in self._orders.items():
+            orders[key] = resting(order)
+            if first_ns > cutoff_ns:
+                unsure.add(key)
+            elif newest_ns > cutoff_ns:
+                moving.add(key)
+        unsure.update(key for key, ended_ns in self._ended.items() if ended_ns > cutoff_ns)
+        unsure.update(
+            key
+            for key, order in listed.items()
+            if key not in orders and key not in self._ended and order.updated_ms < whole_from_ms
+        )
+        fills = {key: fill_terms(fill) for key, fill in self._fills.items()}
+        return Witness(
+            orders=orders,
+            unsure=frozenset(unsure),
+            moving=frozenset(moving),
+            fills=fills,
+            fills_from_ms=whole_from_ms,
+            fills_until_ms=fills_until_ms,
+            positions=self.positions(),
+            is_whole=False,
+        )
+
+    def has_spoken_of(self, key: str) -> bool:
+        """Return whether the feed told anything about this order."""
+        return key in self._orders or key in self._ended
+
+    def _on_order(self, order: VenueOrder, now_ns: int) -> None:
+        key = order_key(order.client_order_id, order.order_id)
+        if order.status is VenueOrderStatus.RESTING:
+            if key not in self._ended:
+                first_ns = self._orders[key][1] if key in self._orders else now_ns
+                self._orders[key] = (order, first_ns, now_ns)
+            return
+        self._orders.pop(key, None)
+        self._ended.setdefault(key, now_ns)
+        while len(self._ended) > _ENDED_MAX:
+            self._ended.pop(next(iter(self._ended)))
+
+    def _forget(self) -> None:
+        self.connected_ms = None
+        self._orders.clear()
+        self._ended.clear()
+        self._positions.clear()
+
+
+def resting(order: VenueOrder) -> Resting:
+    """Return an order of the venue as the witnesses compare it."""
+    return Resting(
+        order.order_id, order.client_order_id, order.market, order.side, order.price_e4, order.remaining_e2
+    )
+
+
+def fill_terms(fill: VenueFill) -> FillTerms:
+    """Return a fill of the venue as the witnesses compare it."""
+    return FillTerms(fill.market, fill.side, fill.price_e4, fill.qty_e2, fill.fee_e6)

@@ -1,0 +1,54 @@
+"""What the reconciler's core asks its shell to do; frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from libs.common.messages.control import HaltV1
+from libs.common.messages.risk import ReconResultV1
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read the venue and bring the listing back; fills from this venue time on, None for all."""
+
+    reason: str
+    fills_from_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Append a result: ``recon.clear`` if ``is_clear``, else ``recon.drift``."""
+
+    result: ReconResultV1
+    is_clear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Append a halt; the message id makes a retry the same halt."""
+
+    halt: HaltV1
+    msg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskCancel:
+    """Ask the executor to cancel orders that it does not know."""
+
+    order_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write one line."""
+
+    event_type: str
+    message: str
+    level: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+Effect = Read | Publish | Halt | AskCancel | Log

@@ -1,0 +1,217 @@
+"""The first witness: what the executor wrote into EXEC, and when it stopped speaking.
+
+Rules of the file:
+
+* Messages of different subjects may arrive in any order; versions and stream
+  sequences decide, never arrival.
+* An order on its way (intended, sent, unknown, being cancelled) is no evidence,
+  neither for nor against; if it stays on its way longer than the recovery time,
+  the executor does not know it any more.
+* What a dead epoch said about an order is history. The new leader has the
+  recovery time to say it again or to clear it away.
+* Fills that two witnesses agree on are forgotten, so a comparison costs what is
+  new and not what ever was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from libs.common.messages.execution import (
+    Action,
+    EpochV1,
+    FillV1,
+    IntentV1,
+    OrderState,
+    OrderV1,
+    PositionV1,
+    RenewV1,
+)
+from services.reconciler.core.witness import FillKey, FillTerms, Resting, Witness, order_key
+
+_RESTS = frozenset({OrderState.RESTING, OrderState.PARTLY_FILLED, OrderState.AMEND_PENDING})
+_ENDED = frozenset({OrderState.EXECUTED, OrderState.CANCELLED, OrderState.REFUSED})
+_TOMBSTONES_MAX = 20_000
+
+
+@dataclass(slots=True)
+class _Known:
+    """One order of the executor.
+
+    `since_ns`: arrival of the message that began the present stand; `changed_ns`: of the newest message.
+    """
+
+    order: OrderV1 | None
+    sequence: int
+    since_ns: int
+    changed_ns: int
+
+
+@dataclass(slots=True)
+class ExecutorView:
+    """Folds the executor's events into a witness."""
+
+    silence_ns: int
+    recovery_ns: int
+    epoch: EpochV1 | None = None
+    epoch_sequence: int = 0
+    epoch_ns: int = 0
+    genesis_balance_e6: int | None = None
+    genesis_ms: int | None = None
+    _renewed_ns: int | None = None
+    _orders: dict[str, _Known] = field(default_factory=dict)
+    _tombstones: dict[str, int] = field(default_factory=dict)
+    _fills: dict[FillKey, FillV1] = field(default_factory=dict)
+    _agreed: set[FillKey] = field(default_factory=set)
+    _positions: dict[str, tuple[PositionV1, int]] = field(default_factory=dict)
+
+    def on_epoch(self, epoch: EpochV1, sequence: int, now_ns: int) -> bool:
+        """Take one epoch and return whether it is a new leader."""
+        if epoch.genesis_balance_e6 is not None and epoch.genesis_ms is not None:
+            self.genesis_balance_e6, self.genesis_ms = epoch.genesis_balance_e6, epoch.genesis_ms
+        if sequence <= self.epoch_sequence:
+            return False
+        self.epoch, self.epoch_sequence, self.epoch_ns = epoch, sequence, now_ns
+        self._renewed_ns = now_ns
+        return True
+
+    def on_renew(self, renew: RenewV1, now_ns: int) -> None:
+        """Take one sign of life; that of an older epoch proves nothing."""
+        if self.epoch is not None and renew.epoch in (self.epoch.number, self.epoch_sequence):
+            self._renewed_ns = now_ns
+
+    def on_intent(self, intent: IntentV1, sequence: int, now_ns: int) -> None:
+        """Take one batch that is about to be sent."""
+        for item in intent.items:
+            key = order_key(item.client_order_id, item.order_id)
+            if item.action is Action.CREATE and key not in self._orders and key not in self._tombstones:
+                self._orders[key] = _Known(None, sequence, now_ns, now_ns)
+
+    def on_order(self, order: OrderV1, sequence: int, now_ns: int) -> None:
+        """Take an order's newest state."""
+        key = order_key(order.client_order_id, order.order_id)
+        known = self._orders.get(key)
+        newest = self._tombstones.get(key, 0) if known is None or known.order is None else known.order.version
+        if order.version <= newest:
+            return
+        is_same_stand = known is not None and known.order is not None and _stand(known.order) == _stand(order)
+        since_ns = known.since_ns if known is not None and is_same_stand else now_ns
+        self._orders[key] = _Known(order, sequence, since_ns, now_ns)
+
+    def on_fill(self, fill: FillV1) -> FillKey | None:
+        """Take one fill and return its key if it is new."""
+        key = FillKey(fill.trade_id, fill.order_id)
+        if key in self._agreed or key in self._fills:
+            return None
+        self._fills[key] = fill
+        return key
+
+    def on_position(self, position: PositionV1, now_ns: int) -> None:
+        """Take the executor's own claim about a position."""
+        newest = self._positions.get(position.market)
+        if newest is not None and (newest[0].epoch, newest[0].sequence) > (position.epoch, position.sequence):
+            return
+        self._positions[position.market] = (position, now_ns)
+
+    def agreed(self, key: FillKey) -> None:
+        """Forget a fill that was compared and found right."""
+        self._fills.pop(key, None)
+        self._agreed.add(key)
+
+    @property
+    def fills(self) -> dict[FillKey, FillV1]:
+        """Return fills that are still to be compared."""
+        return self._fills
+
+    def is_alive(self, now_ns: int) -> bool:
+        """Return whether the newest epoch renewed lately."""
+        return self._renewed_ns is not None and now_ns - self._renewed_ns <= self.silence_ns
+
+    def is_recovering(self, now_ns: int) -> bool:
+        """Return whether the newest epoch is so young that its books may still be behind."""
+        return self.epoch is not None and now_ns - self.epoch_ns < self.recovery_ns
+
+    def knows_order(self, key: str) -> bool:
+        """Return whether the executor ever spoke of this order."""
+        return key in self._orders or key in self._tombstones
+
+    def witness(self, now_ns: int, cutoff_ns: int, fills_until_ms: int) -> Witness:
+        """Return the executor's word now.
+
+        Args:
+            now_ns: Monotonic time.
+            cutoff_ns: What changed after this monotonic time is no evidence yet.
+            fills_until_ms: Nothing is said about fills from this venue time on.
+        """
+        if self.epoch is None:
+            # Nobody has led yet, so nobody can know any order: whatever rests is unexplained.
+            return Witness(orders={}, positions=None, fills=None)
+        self._bury(cutoff_ns)
+        orders: dict[str, Resting] = {}
+        unsure: set[str] = set()
+        moving: set[str] = set()
+        for key, known in self._orders.items():
+            order, is_history = known.order, known.sequence < self.epoch_sequence
+            waited_ns = now_ns - (max(known.since_ns, self.epoch_ns) if is_history else known.since_ns)
+            if order is not None and order.state in _ENDED:
+                if known.since_ns > cutoff_ns:
+                    unsure.add(key)
+            elif order is None or order.state not in _RESTS or is_history:
+                if waited_ns < self.recovery_ns:
+                    unsure.add(key)
+            else:
+                orders[key] = Resting(
+                    order.order_id,
+                    order.client_order_id,
+                    order.market,
+                    order.side,
+                    order.price_e4,
+                    order.remaining_e2,
+                )
+                if known.since_ns > cutoff_ns:
+                    unsure.add(key)
+                elif known.changed_ns > cutoff_ns or order.state is OrderState.AMEND_PENDING:
+                    moving.add(key)
+        fills = {
+            key: FillTerms(fill.market, fill.side, fill.price_e4, fill.qty_e2, fill.fee_e6)
+            for key, fill in self._fills.items()
+        }
+        return Witness(
+            orders=orders,
+            unsure=frozenset(unsure),
+            moving=frozenset(moving),
+            fills=fills,
+            fills_from_ms=self.genesis_ms or 0,
+            fills_until_ms=fills_until_ms,
+            positions=self.positions(now_ns),
+            is_whole=False,
+        )
+
+    def positions(self, now_ns: int) -> dict[str, int]:
+        """Return the newest epoch's fresh claims."""
+        if self.epoch is None:
+            return {}
+        return {
+            market: claim.qty_e2
+            for market, (claim, heard_ns) in self._positions.items()
+            if claim.epoch in (self.epoch.number, self.epoch_sequence)
+            and now_ns - heard_ns <= self.silence_ns
+        }
+
+    def _bury(self, cutoff_ns: int) -> None:
+        for key in [
+            key
+            for key, known in self._orders.items()
+            if known.order is not None and known.order.state in _ENDED and known.since_ns <= cutoff_ns
+        ]:
+            known = self._orders.pop(key)
+            assert known.order is not None
+            self._tombstones[key] = known.order.version
+        while len(self._tombstones) > _TOMBSTONES_MAX:
+            self._tombstones.pop(next(iter(self._tombstones)))
+
+
+def _stand(order: OrderV1) -> str:
+    if order.state in _RESTS:
+        return "rests"
+    return "ended" if order.state in _ENDED else "on its way"
