@@ -98,7 +98,8 @@ def main() -> None:
     tape = load(path)
     figures = max((run(tape) for _ in range(3)), key=lambda one: one.deltas_per_s)
     print(
-        f"marketdata: {figures.deltas_per_s:,.0f} deltas/s, {figures.books:,} books of {figures.deltas:,} deltas"
+        f"marketdata: {figures.deltas_per_s:,.0f} deltas/s, "
+        f"{figures.books:,} books of {figures.deltas:,} deltas"
     )
 
 
