@@ -61,6 +61,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "RISK_TRIGGER": "a risk rule fired",
         "RISK_CLEARED": "a risk rule cleared",
         "RECON_CLEAR": "the witnesses agree",
+        "RECONCILIATION_RESULT": "what a comparison of the three witnesses found",
         "RECON_DRIFT": "the witnesses disagree",
         "BOOK_STALE": "a book is no longer known current",
         "BOOK_FRESH": "a book is current again",

@@ -104,25 +104,30 @@ class ReconcilerCore:
         self._is_barred = True
         return self._want("anomaly", now_ns)
 
-    def on_renew(self, renew: RenewV1, now_ns: int) -> None:
+    def on_renew(self, renew: RenewV1, now_ns: int) -> list[Effect]:
         """Take the leader's sign of life."""
         self.executor.on_renew(renew, now_ns)
+        return []
 
-    def on_intent(self, intent: IntentV1, sequence: int, now_ns: int) -> None:
+    def on_intent(self, intent: IntentV1, sequence: int, now_ns: int) -> list[Effect]:
         """Take a journalled batch."""
         self.executor.on_intent(intent, sequence, now_ns)
+        return []
 
-    def on_order(self, order: OrderV1, sequence: int, now_ns: int) -> None:
+    def on_order(self, order: OrderV1, sequence: int, now_ns: int) -> list[Effect]:
         """Take an order's newest state."""
         self.executor.on_order(order, sequence, now_ns)
+        return []
 
-    def on_fill(self, fill: FillV1) -> None:
+    def on_fill(self, fill: FillV1) -> list[Effect]:
         """Take a fill that the executor counted."""
         self.executor.on_fill(fill)
+        return []
 
-    def on_position(self, position: PositionV1, now_ns: int) -> None:
+    def on_position(self, position: PositionV1, now_ns: int) -> list[Effect]:
         """Take the executor's claim about a position."""
         self.executor.on_position(position, now_ns)
+        return []
 
     def on_feed(self, event: FeedEvent, now_ns: int) -> list[Effect]:
         """Take one event of the own private feed; a reconnect is an anomaly."""
@@ -226,7 +231,7 @@ class ReconcilerCore:
     # Below: how ------------------------------------------------------------------------------------
 
     def _want(self, reason: str, now_ns: int) -> list[Effect]:
-        self._wanted = reason
+        self._wanted = self._wanted or reason
         return self._read_if_due(now_ns)
 
     def _read_if_due(self, now_ns: int, *, is_urgent: bool = False) -> list[Effect]:
