@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libs.common.runtime.runner import run_service
-
 from services.marketdata.config import Config
 from services.marketdata.wiring import wire
 

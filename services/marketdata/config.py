@@ -24,6 +24,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     market_silence_s: Seconds = 30.0
     """A connection that says nothing for so long is closed and made anew."""
 
+    def __post_init__(self) -> None:
+        for name, value, scheme in (
+            ("rest_url", self.venue.rest_url, "http"),
+            ("ws_url", self.venue.ws_url, "ws"),
+        ):
+            if not value.startswith((f"{scheme}://", f"{scheme}s://")):
+                raise ValueError(
+                    f"venue.{name}: expected an address with {scheme} or {scheme}s, was {value!r}"
+                )
+
     @property
     def volume_e2_min(self) -> int:
         """Return the least volume of the busiest markets, resolved for the environment (E-055)."""

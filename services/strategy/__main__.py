@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libs.common.runtime.runner import run_service
-
 from services.strategy.config import Config
 from services.strategy.wiring import wire
 

@@ -25,11 +25,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How often changed decisions are appended to the audit."""
     audit_waiting_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000
     """Changed decisions that may wait for the audit; more are dropped and counted."""
-    markets: dict[str, dict[str, Any]] = msgspec.field(
-        default_factory=lambda: {"default": {"size_e2": 0, "inventory_e2_max": 0}}
-    )
-    """``default`` holds for every market, an entry by market id goes above it. Quantities have no
-    default beyond zero, and zero means that nothing is quoted."""
+    markets: dict[str, dict[str, Any]]
+    """``default`` holds for every market, an entry by market id goes above it. Quantities have no default:
+    ``markets.default`` must say ``size_e2`` and ``inventory_e2_max``, and zero means zero."""
 
     def __post_init__(self) -> None:
         self.plans()  # refuses what does not fit before anything is connected

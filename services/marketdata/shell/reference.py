@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from libs.common.kalshi.rest import VenueReader
-
 from libs.common.kalshi.model import ExchangeStatus, VenueEvent, VenueMarket, VenueSeries
+from libs.common.kalshi.rest import VenueReader
 from libs.common.messages.market import MarketState
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.errors import VenueError, VenueRefused
@@ -140,4 +139,4 @@ class Reference:
 
     def _failed(self, what: str, error: VenueError) -> None:
         self.failures += 1
-        self._log.once(f"venue {what}", "NOT_READY", str(error), reason=type(error).__name__, asked=what)
+        self._log.once(f"venue {what}", "VENUE_ERROR", str(error), reason=type(error).__name__, asked=what)

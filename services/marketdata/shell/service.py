@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from libs.common.kalshi.rest import VenueReader
 
 from libs.common.bus.api import Handler, Message
 from libs.common.kalshi.feed import run_feed
 from libs.common.kalshi.model import FeedEvent
+from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.session import FeedSession
 from libs.common.kalshi.signing import SignsHeaders
 from libs.common.runtime.app import AppStatus, Runtime
+from libs.common.runtime.log import EventLog
 from services.marketdata.config import Config
 from services.marketdata.core.feed_core import Discover, Effect, FeedCore, Resync
 from services.marketdata.shell.publisher import Publisher
@@ -25,14 +26,32 @@ _HOUSEKEEPING_S: Final = 1.0
 _HARMLESS_FAULTS: Final = frozenset({"gap", "before_snapshot", "retired"})
 
 
+_EVENT_OF_NOTE: Final = {"feed_connected": "FEED_CONNECTED", "feed_closed": "FEED_DISCONNECTED"}
+
+
+class _Notes:
+    """Gives what the feed tells the names of our log."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def event(self, event_type: str, message: str = "", *, level: str = "INFO", **fields: object) -> None:
+        """Log one note."""
+        self._log.event(
+            _EVENT_OF_NOTE.get(event_type, event_type), message, level=level, error=None, **fields
+        )
+
+
 class MarketdataApp:
     """The running service."""
 
-    def __init__(self, runtime: Runtime[Config], reader: VenueReader, signer: SignsHeaders) -> None:
+    def __init__(
+        self, runtime: Runtime[Config], core: FeedCore, reader: VenueReader, signer: SignsHeaders
+    ) -> None:
         self._runtime = runtime
         self._signer = signer
         self._clock = runtime.clock
-        self._core = FeedCore(runtime.config.feed, runtime.run)
+        self._core = core
         self._session = FeedSession(CHANNELS)
         self._publisher = Publisher(self._core, runtime.bus, runtime.subjects, runtime.clock)
         self._reference = Reference(reader, self._core, runtime.config, runtime.clock, runtime.log)
@@ -57,7 +76,7 @@ class MarketdataApp:
                     self._session,
                     self._on_events,
                     self._clock,
-                    notes=self._runtime.log,
+                    notes=_Notes(self._runtime.log),
                     silence_s=self._runtime.config.market_silence_s,
                     wake=self._wake,
                 ),
@@ -80,11 +99,13 @@ class MarketdataApp:
         if waiting:
             reasons.append(f"{len(waiting)}_books_wait_for_a_snapshot")
         is_ready = self._reference.is_known and not core.is_silent
+        if not self._reference.is_known:
+            state = "starting"
+        else:
+            state = "running" if is_ready and not waiting else "stale"
         return AppStatus(
             is_ready=is_ready,
-            state="running"
-            if is_ready and not waiting
-            else ("stale" if self._reference.is_known else "starting"),
+            state=state,
             reasons=tuple(reasons),
             counters={
                 "md_messages": 0,
@@ -116,12 +137,12 @@ class MarketdataApp:
                 case Resync(markets, reason):
                     self._runtime.log.once(
                         "resync",
-                        "MALFORMED",
+                        "BOOK_CORRUPT",
                         "books dropped, snapshots asked for",
                         reason=reason,
                         markets=markets[:5],
                     )
-                    # Unsubscribing and subscribing brings a snapshot whatever state the venue thinks we are in.
+                    # Leaving and joining brings a snapshot whatever the venue thinks we know.
                     self._session.remove_markets(markets)
                     self._session.add_markets(markets)
                     self._wake.set()
