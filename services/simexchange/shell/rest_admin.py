@@ -49,12 +49,12 @@ class Switch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     market: str = ""
     event: str = ""
     account: str = ""
-    shards: list[int] = [0, 1, 2, 3]
+    shards: tuple[int, ...] = (0, 1, 2, 3)
     seconds: float = 0.0
     result: str = ""
     value: str | None = None
     structure: str = ""
-    bands: list[tuple[int, int, int]] = []
+    bands: tuple[tuple[int, int, int], ...] = ()
     fee_type: str | None = None
     multiplier_e4: int | None = None
     probability: float = 0.0
