@@ -117,7 +117,9 @@ class HttpConnection(asyncio.Protocol):
     # httptools' side
 
     def on_message_begin(self) -> None:
-        """Start an answer."""
+        """Start an answer; a second one nobody asked for makes the connection useless."""
+        if self._waiter is None or self._waiter.done():
+            self._keeps_alive = False
         self._headers = []
         self._chunks = []
         self._length = 0

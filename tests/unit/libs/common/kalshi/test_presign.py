@@ -1,0 +1,77 @@
+import threading
+
+from libs.common.kalshi.presign import MAX_AGE_MS, Presigner
+from libs.common.kalshi.signing import STAMP_HEADER, Signer
+from libs.common.runtime.clock import ManualClock
+from tests.unit.libs.common.kalshi.test_signing import ED25519_PEM
+
+ORDERS = ("POST", "/trade-api/v2/portfolio/events/orders")
+TRIGGER = ("PUT", "/trade-api/v2/portfolio/order_groups/g/trigger")
+
+
+class CountingSigner(Signer):
+    """Signs, and remembers on which thread."""
+
+    def __init__(self) -> None:
+        real = Signer.from_pem("k", ED25519_PEM)
+        super().__init__("k", real._key)
+        self.threads: list[str] = []
+
+    def headers(self, method: str, path: str, now_ms: int) -> dict[str, str]:
+        self.threads.append(threading.current_thread().name)
+        return super().headers(method, path, now_ms)
+
+
+def test_a_fresh_entry_is_used_and_an_old_one_is_signed_inline() -> None:
+    clock, signer = ManualClock(), CountingSigner()
+    presigner = Presigner(signer, clock, [ORDERS])
+    presigner.refresh()
+    made_ms = clock.now_ns() // 1_000_000
+
+    almost_old = presigner.headers(*ORDERS, made_ms + MAX_AGE_MS - 1)
+    assert almost_old[STAMP_HEADER] == str(made_ms)
+    assert len(signer.threads) == 1
+
+    old = presigner.headers(*ORDERS, made_ms + MAX_AGE_MS)
+    assert old[STAMP_HEADER] == str(made_ms + MAX_AGE_MS)
+    assert presigner.inline_total == 1
+
+
+def test_a_clock_stepped_back_makes_ready_headers_unusable() -> None:
+    clock, signer = ManualClock(), CountingSigner()
+    presigner = Presigner(signer, clock, [ORDERS])
+    presigner.refresh()
+    stepped_ms = clock.now_ns() // 1_000_000 - 60_000
+
+    assert presigner.headers(*ORDERS, stepped_ms)[STAMP_HEADER] == str(stepped_ms)
+
+
+def test_other_paths_are_signed_inline_and_not_counted_as_misses() -> None:
+    clock, signer = ManualClock(), CountingSigner()
+    presigner = Presigner(signer, clock, [ORDERS])
+    now_ms = clock.now_ns() // 1_000_000
+
+    assert presigner.headers("GET", "/trade-api/v2/portfolio/orders", now_ms)[STAMP_HEADER] == str(now_ms)
+    assert presigner.inline_total == 0
+
+
+def test_the_thread_signs_watched_routes_and_stops() -> None:
+    clock, signer = ManualClock(), CountingSigner()
+    seen = threading.Event()
+
+    class Telling(Presigner):
+        def refresh(self) -> None:
+            super().refresh()
+            if threading.current_thread().name == "presign" and TRIGGER in self._ready:
+                seen.set()
+
+    with Telling(signer, clock, [ORDERS], refresh_s=0.01) as presigner:
+        presigner.watch(TRIGGER)
+        assert seen.wait(5)
+        signer.threads.clear()
+        headers = presigner.headers(*TRIGGER, clock.now_ns() // 1_000_000)
+        assert "MainThread" not in signer.threads
+        assert headers[STAMP_HEADER] == str(clock.now_ns() // 1_000_000)
+        presigner.unwatch(TRIGGER)
+        assert presigner.routes == {ORDERS}
+    assert presigner._thread is None

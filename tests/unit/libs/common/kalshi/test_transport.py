@@ -1,0 +1,261 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from libs.common.kalshi.transport import LeanTransport, SendAborted, make_transport
+from tests.support.eventually import eventually
+from tests.support.scripted_http import DROP, HANG, ScriptedHttp, Seen, answer, scripted_http
+
+
+def head(transport: LeanTransport, length: int = 0) -> bytes:
+    line = b"POST /trade-api/v2/x HTTP/1.1\r\nhost: " + transport.netloc
+    return line + b"\r\ncontent-length: %d\r\n\r\n" % length
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[ScriptedHttp]:
+    async with scripted_http(lambda seen: answer(200, {"echo": seen.body.decode()})) as running:
+        yield running
+
+
+@pytest.fixture
+async def transport(http: ScriptedHttp) -> AsyncIterator[LeanTransport]:
+    made = make_transport(http.url, connections_max=2)
+    yield made
+    await made.aclose()
+
+
+async def test_requests_one_after_another_share_a_connection(
+    http: ScriptedHttp, transport: LeanTransport
+) -> None:
+    for n in range(3):
+        raw = await transport.exchange(head(transport, 1), b"%d" % n)
+        assert (raw.status, raw.body) == (200, b'{"echo":"%d"}' % n)
+
+    assert http.connections == 1
+
+
+async def test_requests_at_once_take_their_own_connections_up_to_the_bound(
+    http: ScriptedHttp, transport: LeanTransport
+) -> None:
+    answers = await asyncio.gather(*(transport.exchange(head(transport, 1), b"%d" % n) for n in range(6)))
+
+    assert [a.body for a in answers] == [b'{"echo":"%d"}' % n for n in range(6)]
+    assert http.connections == 2
+
+
+async def test_it_serves_an_httpx_client(http: ScriptedHttp, transport: LeanTransport) -> None:
+    async with httpx.AsyncClient(transport=transport, base_url=http.url) as client:
+        posted = await client.request("DELETE", "/portfolio?x=1", json={"a": 1}, headers={"X-Own": "yes"})
+
+    assert posted.json() == {"echo": '{"a":1}'}
+    seen = http.seen[0]
+    assert (seen.method, seen.target, seen.headers["x-own"]) == ("DELETE", "/trade-api/v2/portfolio?x=1", "yes")
+    assert seen.headers["content-type"] == "application/json"
+
+
+async def test_another_host_is_refused_before_anything_is_sent(transport: LeanTransport) -> None:
+    with pytest.raises(httpx.UnsupportedProtocol):
+        await transport.handle_async_request(httpx.Request("GET", "http://elsewhere.invalid/"))
+
+
+async def test_the_guard_is_asked_last_and_its_refusal_leaves_the_connection_unused(
+    http: ScriptedHttp, transport: LeanTransport
+) -> None:
+    await transport.warm(1)
+    order: list[str] = []
+
+    def refuse() -> str:
+        order.append("guard")
+        return "halted"
+
+    with pytest.raises(SendAborted, match="halted"):
+        await transport.exchange(head(transport), b"", guard=refuse, on_wire=lambda _: order.append("wire"))
+    raw = await transport.exchange(
+        head(transport), b"", guard=lambda: order.append("ok"), on_wire=lambda _: order.append("wire")
+    )
+
+    assert raw.status == 200
+    assert order == ["guard", "ok", "wire"]
+    assert len(http.seen) == 1
+    assert http.connections == 1
+
+
+async def test_an_idle_connection_closed_by_the_peer_is_replaced_before_a_byte_is_written(
+    http: ScriptedHttp, transport: LeanTransport
+) -> None:
+    await transport.exchange(head(transport), b"")
+    http.drop_all()
+    await eventually(lambda: not transport._idle[0].is_usable)
+
+    assert (await transport.exchange(head(transport), b"")).status == 200
+    assert len(http.seen) == 2
+    assert transport.connects_total == 2
+
+
+async def test_an_old_idle_connection_is_not_used_again(http: ScriptedHttp) -> None:
+    transport = make_transport(http.url, idle_s=0.0)
+    await transport.exchange(head(transport), b"")
+    await transport.exchange(head(transport), b"")
+    await transport.aclose()
+
+    assert http.connections == 2
+
+
+async def test_a_request_whose_answer_never_comes_ends_at_its_deadline_and_is_not_repeated() -> None:
+    async with scripted_http(lambda _: HANG) as http:
+        transport = make_transport(http.url)
+        with pytest.raises(httpx.ReadTimeout):
+            await transport.exchange(head(transport), b"", deadline_s=0.05)
+        await transport.aclose()
+
+    assert len(http.seen) == 1
+
+
+async def test_a_connection_lost_after_writing_is_an_error_and_is_not_repeated() -> None:
+    async with scripted_http(lambda _: DROP) as http:
+        transport = make_transport(http.url)
+        with pytest.raises(httpx.ReadError):
+            await transport.exchange(head(transport), b"")
+        await transport.aclose()
+
+    assert len(http.seen) == 1
+
+
+async def test_a_late_answer_of_a_timed_out_request_reaches_nobody() -> None:
+    release = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await release.wait()
+        writer.write(answer(200, {"late": True}))
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    transport = make_transport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    with pytest.raises(httpx.ReadTimeout):
+        await transport.exchange(head(transport), b"", deadline_s=0.05)
+    release.set()
+
+    assert (await transport.exchange(head(transport), b"")).body == b'{"late":true}'
+    assert transport.connects_total == 2
+    await transport.aclose()
+    server.close()
+
+
+async def test_a_cancelled_request_closes_its_connection() -> None:
+    async with scripted_http(lambda _: HANG) as http:
+        transport = make_transport(http.url, connections_max=1)
+        sending = asyncio.create_task(transport.exchange(head(transport), b""))
+        await eventually(lambda: http.seen)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        http.script = lambda _: answer(200)
+        assert (await transport.exchange(head(transport), b"")).status == 200
+        await transport.aclose()
+
+
+async def test_no_free_connection_before_the_deadline_means_that_nothing_was_sent() -> None:
+    async with scripted_http(lambda _: HANG) as http:
+        transport = make_transport(http.url, connections_max=1)
+        holding = asyncio.create_task(transport.exchange(head(transport), b""))
+        await eventually(lambda: http.seen)
+        with pytest.raises(httpx.PoolTimeout):
+            await transport.exchange(head(transport), b"", deadline_s=0.05)
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await transport.aclose()
+
+    assert len(http.seen) == 1
+
+
+async def test_a_host_that_does_not_listen_is_a_connect_error() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        transport = make_transport(f"http://127.0.0.1:{free.getsockname()[1]}")
+        with pytest.raises(httpx.ConnectError):
+            await transport.exchange(head(transport), b"")
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", b"hi"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    ],
+)
+async def test_answers_of_every_form_are_read_whole(raw: bytes, body: bytes) -> None:
+    async with scripted_http(lambda _: raw) as http:
+        transport = make_transport(http.url)
+        for _ in range(2):
+            assert (await transport.exchange(head(transport), b"")).body == body
+        await transport.aclose()
+
+    assert http.connections == 1
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    async def until_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 502 Bad\r\ncontent-type: text/html\r\n\r\n<html>")
+        writer.close()
+
+    server = await asyncio.start_server(until_close, "127.0.0.1", 0)
+    transport = make_transport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    raw = await transport.exchange(head(transport), b"")
+
+    assert (raw.status, raw.body) == (502, b"<html>")
+    await transport.aclose()
+    server.close()
+
+
+async def test_an_answer_cut_off_before_its_length_is_an_error() -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{")
+        writer.close()
+
+    server = await asyncio.start_server(cut, "127.0.0.1", 0)
+    transport = make_transport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    with pytest.raises(httpx.ReadError):
+        await transport.exchange(head(transport), b"")
+    await transport.aclose()
+    server.close()
+
+
+async def test_what_is_no_http_is_a_protocol_error() -> None:
+    async with scripted_http(lambda _: b"SSH-2.0-nope\r\n\r\n") as http:
+        transport = make_transport(http.url)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await transport.exchange(head(transport), b"")
+        await transport.aclose()
+
+
+async def test_an_answer_nobody_asked_for_closes_the_connection() -> None:
+    def twice(_: Seen) -> bytes:
+        return answer(200, {"n": 1}) + answer(200, {"n": 2})
+
+    async with scripted_http(twice) as http:
+        transport = make_transport(http.url)
+        assert (await transport.exchange(head(transport), b"")).status == 200
+        await transport.exchange(head(transport), b"")
+        await transport.aclose()
+
+    assert http.connections == 2
+
+
+async def test_a_connection_that_the_peer_will_close_is_not_kept() -> None:
+    async with scripted_http(lambda _: answer(200, {}, close=True)) as http:
+        transport = make_transport(http.url)
+        await transport.exchange(head(transport), b"")
+        await transport.exchange(head(transport), b"")
+        await transport.aclose()
+
+    assert http.connections == 2
