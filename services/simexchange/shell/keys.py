@@ -89,3 +89,8 @@ def write_venue_file(path: Path, venue: VenueFile) -> None:
     """Write `venue.json` in one step, so that a reader finds the whole of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, msgspec.json.format(msgspec.json.encode(venue), indent=2))
+
+
+def forget_venue_file(path: Path) -> None:
+    """Remove `venue.json`: nothing answers where it points to."""
+    path.unlink(missing_ok=True)

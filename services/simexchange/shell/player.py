@@ -18,6 +18,9 @@ from services.simexchange.core.venue import Venue
 from services.simexchange.shell.ws import WebSocketFace
 
 SLICE_NS: Final = 500_000
+REST_S: Final = 0.001
+"""Shortest rest when nothing is due: shorter ones cost more than they play."""
+SCHEDULE_NS: Final = 5_000_000
 IDLE_S: Final = 0.005
 """Nothing due: look again this soon, since an order may have set a nearer reminder."""
 PATIENCE_NS: Final = 5_000_000_000
@@ -53,6 +56,7 @@ class Player:
         self._clock = clock
         self._sources = tuple(sources)
         self._waiting_since_ns: int | None = None
+        self._schedule_ns = 0
 
     async def run(self) -> None:
         """Play until cancelled."""
@@ -62,8 +66,10 @@ class Player:
     def step(self) -> float:
         """Work for one slice and return how long to rest, in seconds."""
         now_ns = self._clock.now_ns()
-        for source in self._sources:
-            source.keep_schedule(now_ns)
+        if now_ns >= self._schedule_ns:
+            self._schedule_ns = now_ns + SCHEDULE_NS
+            for source in self._sources:
+                source.keep_schedule(now_ns)
         self._venue.advance(now_ns)
         is_late = False
         next_ns: int | None = None
@@ -79,7 +85,7 @@ class Player:
             return 0.0
         if next_ns is None:
             return IDLE_S
-        return min(IDLE_S, max(0.0, (next_ns - self._clock.now_ns()) / 1e9))
+        return min(IDLE_S, max(REST_S, (next_ns - self._clock.now_ns()) / 1e9))
 
     def progress(self) -> Mapping[str, object]:
         """Return the sources' progress and the connections', for ``GET /sim/progress``."""

@@ -1,0 +1,188 @@
+"""Builds the venue's process: one loop with the HTTP door, the WebSocket face and the player.
+
+No bus here: the simulated venue is outside of Dora, and everything of Dora
+talks to it as it would to the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import random
+import signal
+import socket
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from libs.common.domain.units import DOLLAR_E6
+from libs.common.runtime.clock import SystemClock
+from libs.common.runtime.errors import ConfigError
+from libs.common.runtime.log import EventLog
+from services.simexchange.config import Config
+from services.simexchange.core.channels import Hub
+from services.simexchange.core.synthetic_source import SyntheticSource
+from services.simexchange.core.tape_source import TapeSource
+from services.simexchange.core.venue import Venue
+from services.simexchange.shell.auth import KeyRing
+from services.simexchange.shell.http_app import HttpApp
+from services.simexchange.shell.keys import (
+    MEMBER,
+    OUTSIDER,
+    VenueFile,
+    forget_venue_file,
+    make_keys,
+    write_venue_file,
+)
+from services.simexchange.shell.latency import Distant
+from services.simexchange.shell.player import Player, Source
+from services.simexchange.shell.rest import RestFace
+from services.simexchange.shell.rest_admin import AdminFace
+from services.simexchange.shell.tape_files import Tape, TapeMissing, find_tapes
+from services.simexchange.shell.ws import PATH, WebSocketFace
+
+SHARDS: Final = (0, 1, 2, 3)
+REPORT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidity:
+    """What will be played; found before anything listens, so that a wrong path is a wrong configuration."""
+
+    tapes: tuple[Tape, ...]
+
+
+def find_liquidity(config: Config) -> Liquidity:
+    """Return the recordings that the configuration names.
+
+    Raises:
+        ConfigError: The path holds no recording.
+    """
+    if not config.sim.tape:
+        return Liquidity(())
+    try:
+        return Liquidity(tuple(find_tapes(Path(config.sim.tape))))
+    except TapeMissing as e:
+        raise ConfigError(f"sim.tape: expected {e}") from e
+
+
+async def run(config: Config, liquidity: Liquidity, log: EventLog) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    sim, clock = config.sim, SystemClock()
+    venue_file = Path(sim.venue_file)
+    forget_venue_file(venue_file)
+    now_ns = clock.now_ns()
+    venue = Venue(
+        chance=random.Random(sim.synthetic_seed),
+        seed=sim.synthetic_seed,
+        read_lag_ns=int(sim.read_lag_s * 1e9),
+    )
+    cash = dict.fromkeys(SHARDS, sim.cash_dollars * DOLLAR_E6)
+    tiers = {MEMBER: sim.tier, OUTSIDER: sim.tier}
+    for name, tier in tiers.items():
+        venue.add_account(name, tier=tier, cash_by_shard=cash, now_ns=now_ns)
+    ring = KeyRing()
+    entries = make_keys(ring, venue_file.parent / "keys", sim.key_type, tiers)
+    hub = Hub(venue)
+    face = WebSocketFace(
+        venue, hub, ring, clock,
+        on_malformed=lambda kind: _count(log, kind),
+    )  # fmt: skip
+    source = _source(config, liquidity, venue, clock.now_ns())
+    player = Player(venue, face, clock, [source])
+    rest = RestFace(venue, ring, clock, face.pump)
+    admin = AdminFace(venue, ring, clock, face.pump, player.progress, lambda: rest.door.counters)
+    app: HttpApp | Distant = HttpApp(rest, admin.app())
+    if sim.latency_ms_max > 0:
+        app = Distant(app, sim.latency_ms_min, sim.latency_ms_max, random.Random(sim.synthetic_seed))
+    gc.collect()
+    gc.freeze()
+
+    ws_port = await face.start(sim.host, sim.ws_port)
+    listener = _listen(sim.host, sim.rest_port)
+    door = _Door(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=3600)
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(door.serve(sockets=[listener]))
+        background = [
+            group.create_task(player.run()),
+            group.create_task(face.beat()),
+            group.create_task(_report(player, log)),
+        ]
+        await door.answers.wait()
+        venue_at = VenueFile(
+            f"http://{sim.host}:{listener.getsockname()[1]}",
+            f"ws://{sim.host}:{ws_port}{PATH}",
+            entries,
+            os.getpid(),
+        )
+        write_venue_file(venue_file, venue_at)
+        log.event("READY", rest_url=venue_at.rest_url, ws_url=venue_at.ws_url, markets=len(venue.markets))
+        await stop.wait()
+        log.event("STOPPING", reason="signal")
+        forget_venue_file(venue_file)
+        for task in background:
+            task.cancel()
+        await face.stop()
+        door.should_exit = True
+        await serving
+    log.event("SHUTDOWN", graceful=True, progress=player.progress())
+
+
+class _Door(uvicorn.Server):
+    """The HTTP server without its own signal handlers: the process has one way to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answers = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as ever, and tell when requests are answered."""
+        await super().startup(sockets)
+        self.answers.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals alone."""
+        yield
+
+
+def _source(config: Config, liquidity: Liquidity, venue: Venue, now_ns: int) -> Source:
+    sim = config.sim
+    if liquidity.tapes:
+        tapes = ((tape.market, tape.events()) for tape in liquidity.tapes)
+        return TapeSource(venue, tapes, speed=sim.speed, start_ns=now_ns, model=sim.queue_model)
+    return SyntheticSource(
+        venue,
+        random.Random(sim.synthetic_seed),
+        start_ns=now_ns,
+        events_per_s=sim.synthetic_events_per_s,
+        market_life_s=sim.market_life_s,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
+
+
+async def _report(player: Player, log: EventLog) -> None:
+    while True:
+        await asyncio.sleep(REPORT_S)
+        log.event("SIM", "the venue plays", progress=player.progress())
+
+
+def _count(log: EventLog, kind: str) -> None:
+    log.once(f"ws {kind}", "MALFORMED", "a WebSocket handshake was refused")
