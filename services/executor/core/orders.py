@@ -198,6 +198,10 @@ class OwnOrders:
         """Yield every order that may rest."""
         return (order for order in self._by_client.values() if order.is_live)
 
+    def all(self) -> Iterator[OwnOrder]:
+        """Yield every order in memory, ended ones included."""
+        return iter(self._by_client.values())
+
     def unresolved(self) -> list[OwnOrder]:
         """Return the orders that must be looked up, unknown ones among them."""
         return [order for order in self._by_client.values() if order.is_unknown or order.look_up]

@@ -1,0 +1,350 @@
+"""The executor's core: every input is a method, every output a list of effects.
+
+It ties target store, planner, gate, orders, positions and halting together and keeps
+no other thought of its own than: what changed, is looked at in the next pass; what
+time alone changes (expiries, ages, silence) is looked at on every tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from libs.common.control.latch import LatchState
+from libs.common.domain.units import DOLLAR_E4
+from libs.common.kalshi.model import (
+    FeedClosed,
+    FeedEvent,
+    GroupUpdate,
+    OwnFill,
+    OwnOrder,
+    VenuePosition,
+)
+from libs.common.messages.control import GateState, PermitV1
+from libs.common.messages.market import MarketV1, TopV1
+from libs.common.messages.target import TargetV1
+from libs.common.risk.rules.price_collar import reference_e4
+from services.executor.core.account import Account, Now
+from services.executor.core.effects import Effect, Log, ReadFills, ReadSettlements, SendCancels, TakeOver
+from services.executor.core.epoch import EpochKeeper
+from services.executor.core.halting import Halting
+from services.executor.core.intake import Intake
+from services.executor.core.kill import KillLadder
+from services.executor.core.latency import Latencies
+from services.executor.core.quoting import Quoter
+from services.executor.core.requests import CancelRequest
+from services.executor.core.seal import Approved, Seal
+
+_S = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Engine:
+    """One account's executor core."""
+
+    account: Account
+    quoter: Quoter
+    intake: Intake
+    halting: Halting
+    epoch: EpochKeeper
+    seal: Seal
+    tick_to_order: Latencies = field(default_factory=Latencies)
+    closed_cancel_ns: int = 5 * _S
+    stuck_ns: int = 60 * _S
+    position_residual_e2: int = 0
+    cash_residual_e6: int = 0
+    state: GateState = GateState.STARTING
+    reasons: list[str] = field(default_factory=list)
+    reread: bool = True
+    """Set when the private feed lost continuity: listings and fills must be read."""
+    _raw_residuals: tuple[int, int] = (0, 0)
+    _barred: dict[str, bool] = field(default_factory=dict)
+    _closed_since_ns: int | None = None
+    _cancelled_all_ns: int = 0
+    _second_ns: int = 0
+    _stuck: set[str] = field(default_factory=set)
+
+    # Messages of the bus ------------------------------------------------------------------------------
+
+    def on_target(self, target: TargetV1, now: Now) -> None:
+        """Take a target; the next pass plans its market."""
+        dropped = self.account.targets.put(target, now.ms)
+        self.account.counters["targets"] += 1
+        if dropped is not None:
+            self.account.held[dropped.value] += 1
+            return
+        self.account.dirty.add(target.market)
+
+    def on_top(self, top: TopV1, now: Now) -> None:
+        """Take a market's touch."""
+        self.account.gate.on_top(top)
+        self._look_at_bar(top.market, now)
+
+    def on_status(self, status: MarketV1, now: Now) -> list[Effect]:
+        """Take a market's status."""
+        account = self.account
+        held = account.status.get(status.market)
+        account.status[status.market] = status
+        if held is None:
+            account.dirty.add(status.market)
+            return account.touched(status.market, now)
+        if held.state is not status.state or held.grid != status.grid:
+            account.dirty.add(status.market)
+            return self._settlement_due(status.market)
+        return []
+
+    def on_permit(self, issuer: str, permit: PermitV1, now: Now) -> None:
+        """Take a permit."""
+        if not self.account.gate.on_permit(issuer, permit, now.ns):
+            self.account.counters["permits_dropped"] += 1
+
+    def on_latch(self, state: LatchState) -> list[Effect]:
+        """Take what the control stream and the heard halts say together."""
+        return self.halting.on_latch(state)
+
+    # The venue ----------------------------------------------------------------------------------------
+
+    def on_feed(self, events: Iterable[FeedEvent], now: Now) -> list[Effect]:
+        """Take what the private feed says."""
+        effects: list[Effect] = []
+        for event in events:
+            if isinstance(event, OwnFill):
+                effects += self.intake.on_fill(event.fill, now)
+            elif isinstance(event, OwnOrder):
+                effects += self.intake.on_feed_order(event.order, now)
+            elif isinstance(event, GroupUpdate):
+                effects += self._on_group(event)
+            elif isinstance(event, FeedClosed):
+                self.reread = True
+        return effects
+
+    def on_positions_read(self, venue: list[VenuePosition], balance_e6: int | None) -> None:
+        """Compare with the venue's own sums; a difference counts once two reads in a row show one."""
+        position = self.account.positions.position_residual_e2(venue)
+        cash = self._raw_residuals[1]
+        if balance_e6 is not None:
+            cash = self.account.positions.cash_residual_e6(balance_e6)
+        was = self._raw_residuals
+        self._raw_residuals = (position, cash)
+        self.position_residual_e2 = position if was[0] else 0
+        self.cash_residual_e6 = cash if was[1] else 0
+
+    @property
+    def raw_residuals(self) -> tuple[int, int]:
+        """Return the newest differences, confirmed or not."""
+        return self._raw_residuals
+
+    # Sending ------------------------------------------------------------------------------------------
+
+    def run_pass(self, now: Now) -> list[Effect]:
+        """Plan what changed."""
+        if not self.account.gate.is_recovered:
+            return []
+        return self.quoter.run(now)
+
+    def may_send(self, approved: tuple[Approved, ...], markets: tuple[str, ...], now: Now) -> str | None:
+        """Return why these bytes may not leave now, or None: asked right before they do."""
+        gate = self.account.gate
+        if not self.epoch.is_leading:
+            return "epoch_lost"
+        reasons = gate.account_reasons(now.ns, now.echo_age_ns)
+        if reasons:
+            return reasons[0]
+        for market in markets:
+            if barred := gate.market_reasons(market, now.ms):
+                return barred[0]
+        if any(now.ns > one.expires_ns for one in approved):
+            return "intent_old"
+        return None
+
+    def batch_answered(self) -> None:
+        """A batch has all its answers."""
+        self.quoter.batches_open -= 1
+        assert self.quoter.batches_open >= 0, "every batch is answered once"
+
+    def on_wire(self, origins_ns: tuple[int, ...], mono_ns: int) -> None:
+        """Measure from the book change to the order's bytes."""
+        for origin_ns in origins_ns:
+            self.tick_to_order.add((mono_ns - origin_ns) // 1_000)
+
+    # Time ---------------------------------------------------------------------------------------------
+
+    def on_tick(self, now: Now) -> list[Effect]:
+        """Look at what time alone changes."""
+        account = self.account
+        effects = self._gate_state(now)
+        for market in account.orders.markets():
+            self._look_at_bar(market, now)
+            if account.targets.get(market, now.ms) is None:
+                account.dirty.add(market)
+        if account.gate.is_recovered and not account.gate.is_killing:
+            effects += self._withdraw(now)
+        if now.ns - self._second_ns >= _S:
+            self._second_ns = now.ns
+            effects += self._each_second(now)
+        return effects
+
+    def cancel_everything(self, now: Now) -> list[Effect]:
+        """Cancel every order of ours that has a name and no cancel under way."""
+        cancels: list[CancelRequest] = []
+        effects: list[Effect] = []
+        for order in list(self.account.orders.live()):
+            if order.order_id and not order.is_in_flight:
+                effects += self.quoter.cancel(order, cancels, now)
+        size = self.quoter.batch_items
+        batches = [
+            SendCancels(tuple(cancels[start : start + size])) for start in range(0, len(cancels), size)
+        ]
+        return [*batches, *effects]
+
+    def start_kill(self, reason: str, now: Now, *, with_cancel_all: bool) -> KillLadder:
+        """Close the gate, take the present groups out of use for ever, and return the ladder."""
+        account = self.account
+        account.gate.is_killing = True
+        groups = {order_group_id: shard for shard, order_group_id in account.groups.items()}
+        account.groups.clear()
+        return KillLadder(reason, groups, now.ns, with_cancel_all=with_cancel_all)
+
+    def began_epoch(self, number: int) -> None:
+        """Start numbering anew under the epoch that was just claimed."""
+        account = self.account
+        account.journal.epoch, account.journal.batch = number, 0
+        account.positions.new_epoch(number)
+        account.groups.clear()
+        account.groups_asked.clear()
+
+    # Reporting ----------------------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        """Return what the status shows by name."""
+        counters = self.account.counters
+        names = (
+            "orders_created",
+            "orders_amended",
+            "orders_decreased",
+            "orders_cancelled",
+            "http_calls",
+            "orphans",
+            "duplicates",
+            "refusals",
+            "refused",
+            "unknown",
+            "targets",
+            "malformed",
+            "rate_limited",
+            "cancel_not_found",
+        )
+        told = {name: counters[name] for name in names}
+        told["fills"] = self.account.positions.fill_count
+        told["halts"] = self.halting.halts
+        told.update({f"held_{reason}": count for reason, count in self.account.held.items()})
+        return told
+
+    def gauges(self) -> dict[str, float]:
+        """Return what the status shows by name."""
+        account = self.account
+        resting = [order for order in account.orders.live() if order.order_id]
+        unknown = sum(order.is_unknown for order in account.orders.live())
+        gauges: dict[str, float] = {
+            "unknown_open": unknown,
+            "fees_e6": account.positions.fees_e6,
+            "realised_e6": account.positions.realised_e6,
+            "pnl_e6": self.pnl_e6(),
+            "exposure_e6": account.desk.account_e6,
+            "position_residual_e2": self.position_residual_e2,
+            "cash_residual_e6": self.cash_residual_e6,
+            "resting_orders": len(resting),
+            "gate_open": float(self.state is GateState.RUNNING),
+            "epoch": self.epoch.number,
+            "foreign_orders": len(account.foreign),
+        }
+        for name, share in (("tick_to_order_us_p50", 0.5), ("tick_to_order_us_p99", 0.99)):
+            value = self.tick_to_order.quantile(share)
+            if value is not None:
+                gauges[name] = value
+        return gauges
+
+    def pnl_e6(self) -> int:
+        """Return realised result minus fees, plus open positions at the middle of their books."""
+        positions = self.account.positions
+        total = positions.realised_e6 - positions.fees_e6
+        for market in positions.open_markets:
+            top = self.account.gate.top(market)
+            mid = reference_e4(top.bid_e4, top.ask_e4) if top is not None else None
+            qty = positions.qty_e2(market)
+            if mid is not None:
+                leg = mid if qty > 0 else DOLLAR_E4 - mid
+                total += int(leg * abs(qty)) - positions.cost_e6(market)
+        return total
+
+    # Below: how it is done ----------------------------------------------------------------------------
+
+    def _look_at_bar(self, market: str, now: Now) -> None:
+        barred = bool(self.account.gate.market_reasons(market, now.ms))
+        if self._barred.get(market) is not barred:
+            self._barred[market] = barred
+            self.account.dirty.add(market)
+
+    def _settlement_due(self, market: str) -> list[Effect]:
+        account = self.account
+        if account.is_paid(market) and account.positions.qty_e2(market):
+            return [ReadSettlements(market)]
+        return []
+
+    def _on_group(self, event: GroupUpdate) -> list[Effect]:
+        account = self.account
+        if event.event_type not in ("triggered", "deleted"):
+            return []
+        for shard, order_group_id in list(account.groups.items()):
+            if order_group_id == event.order_group_id:
+                # Not our kill (that takes its groups out of use first): the venue's fuse blew.
+                del account.groups[shard]
+                return [TakeOver(f"the venue {event.event_type} the order group of shard {shard}")]
+        return []
+
+    def _gate_state(self, now: Now) -> list[Effect]:
+        gate = self.account.gate
+        reasons = gate.account_reasons(now.ns, now.echo_age_ns)
+        state = gate.state(now.ns, now.echo_age_ns)
+        changed = (state is GateState.RUNNING) != (self.state is GateState.RUNNING)
+        self.state, self.reasons = state, reasons
+        if reasons and self._closed_since_ns is None:
+            self._closed_since_ns = now.ns
+        if not reasons:
+            self._closed_since_ns = None
+        if not changed:
+            return []
+        self.account.dirty |= self.account.targets.markets()
+        if state is GateState.RUNNING:
+            return [Log("GATE_OPENED", fields={"epoch": self.epoch.number})]
+        return [Log("GATE_CLOSED", level="WARNING", fields={"reasons": reasons, "state": state.value})]
+
+    def _withdraw(self, now: Now) -> list[Effect]:
+        # A gate closed for so long is no hiccup: what rests was priced by somebody who may be gone.
+        closed_long = (
+            self._closed_since_ns is not None and now.ns - self._closed_since_ns >= self.closed_cancel_ns
+        )
+        if not closed_long and not self.epoch.must_cancel_all(now.ns):
+            return []
+        if now.ns - self._cancelled_all_ns < _S:
+            return []
+        self._cancelled_all_ns = now.ns
+        return self.cancel_everything(now)
+
+    def _each_second(self, now: Now) -> list[Effect]:
+        account = self.account
+        account.orders.forget_ended(now.ns)
+        account.dirty |= account.orders.markets() | account.targets.markets()
+        account.recent_audits.clear()
+        effects: list[Effect] = [account.position_effect(m) for m in sorted(account.known_markets())]
+        for order in account.orders.unresolved():
+            is_stuck = order.is_unknown and now.ns - order.unknown_ns > self.stuck_ns
+            if is_stuck and order.client_order_id not in self._stuck:
+                self._stuck.add(order.client_order_id)
+                fields = {"market": order.market, "client_order_id": order.client_order_id}
+                effects.append(Log("ERROR", "unknown order needs an operator", "ERROR", fields))
+        if self.intake.missing_fills(now):
+            effects.append(ReadFills())
+        for market in account.positions.open_markets:
+            effects += self._settlement_due(market)
+        return effects

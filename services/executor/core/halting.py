@@ -1,0 +1,98 @@
+"""Halts and resumes as they reach the executor, on three carriers that are OR-ed.
+
+Whatever says "halt" closes the gate first and starts the kill ladder; the local
+file is written next, so that the halt survives the loss of the bus. A resume counts
+only when the control stream says so by itself: its newest halt is named. The file
+follows the stream, except for a halt that the stream never got: that one is stored
+again in the executor's name before anything can lift it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.common.control.latch import LatchState
+from libs.common.runtime.latch_file import UNSTORED, LatchWord
+from services.executor.core.account import Account
+from services.executor.core.effects import Effect, Log, StartKill, TakeOver, WriteLatch
+
+
+@dataclass(slots=True)
+class Halting:
+    """The executor's own halt state.
+
+    Attributes:
+        account: Whose gate is closed.
+        word: What the local file says.
+        is_killed: True from the start of a kill until the resume after it: its groups are dead.
+    """
+
+    account: Account
+    word: LatchWord
+    is_killed: bool = False
+    halts: int = 0
+    _was_halted: bool = True
+
+    def on_latch(self, state: LatchState) -> list[Effect]:
+        """Take what the control stream says now."""
+        gate = self.account.gate
+        gate.latch = state
+        if state.source == "unreadable":
+            return []  # closed, but nobody ordered it: permits and renewals decide how long orders may rest
+        if state.is_halted:
+            return self._on_halted(state)
+        if self.word.halt_sequence == UNSTORED:
+            gate.file_reason = self.word.reason
+            return []  # the shell stores it; the stream then says halted
+        gate.file_reason = ""
+        effects: list[Effect] = []
+        if self.word.is_halted or self.word.halt_sequence != state.halt_sequence:
+            self.word = LatchWord(False, state.halt_sequence, "resumed")
+            effects.append(WriteLatch(is_halted=False, halt_sequence=state.halt_sequence, reason="resumed"))
+        if self._was_halted:
+            self._was_halted = False
+            effects.append(
+                Log(
+                    "RESUME",
+                    fields={
+                        "halt_sequence": state.halt_sequence,
+                        "resume_sequence": state.resume_sequence,
+                    },
+                )
+            )
+        if self.is_killed and not gate.is_killing:
+            self.is_killed = False
+            effects.append(TakeOver("resumed after a halt: its order groups are dead"))
+        return effects
+
+    def on_stored(self, sequence: int) -> None:
+        """A halt that only we knew is in the stream now."""
+        if self.word.halt_sequence == UNSTORED:
+            self.word = LatchWord(True, sequence, self.word.reason)
+
+    def _on_halted(self, state: LatchState) -> list[Effect]:
+        effects: list[Effect] = []
+        sequence = state.halt_sequence if state.halts and state.halts[0].sequence else UNSTORED
+        if state.source == "none":
+            sequence = 0
+        if not self._was_halted or not self.is_killed:
+            self.halts += not self._was_halted
+            self._was_halted = True
+            self.is_killed = True
+            effects.append(StartKill(f"{state.source}: {state.reason}"))
+            effects.append(
+                Log(
+                    "HALT",
+                    level="WARNING",
+                    fields={
+                        "source": state.source,
+                        "reason": state.reason,
+                        "halt_sequence": state.halt_sequence,
+                        "level_word": state.level.value,
+                    },
+                )
+            )
+        if not self.word.is_halted or (sequence > 0 and sequence != self.word.halt_sequence):
+            self.word = LatchWord(True, sequence, state.reason)
+            effects.append(WriteLatch(is_halted=True, halt_sequence=sequence, reason=state.reason))
+        return effects

@@ -1,0 +1,422 @@
+"""One planning pass: plan every market that changed, approve, and pack what may go into batches.
+
+Rules of the file:
+
+* Cancels leave first and are never held by the gate; only the bucket's last tokens
+  (the kill ladder's) are kept from them.
+* A closed gate holds creates and amends; a quote that should move is then cancelled.
+* Tokens decide how much goes now. What they do not pay for stays wanted, and its
+  market stays dirty; nothing is queued, because the next pass knows better.
+* A create needs an order group of its shard and of this epoch; the first create of
+  a shard asks for one and waits.
+* After refusals a market waits, each time longer, so that a target that the venue
+  refuses does not eat the tokens of the others.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from libs.common.domain.reasons import Reason
+from libs.common.kalshi.budget import AMEND, CANCEL_BATCH, CREATE, DECREASE, TokenBuckets, cost_of
+from libs.common.messages.execution import Action, IntentItemV1
+from libs.common.risk.model import Refusal
+from services.executor.core.account import Account, Now
+from services.executor.core.approval import Approver
+from services.executor.core.effects import Effect, Log, MakeGroup, SendBatch, SendCancels
+from services.executor.core.journal import Draft
+from services.executor.core.order_life import Evidence
+from services.executor.core.orders import OwnOrder
+from services.executor.core.planner import Act, PlanRules, ReplaceWith, plan
+from services.executor.core.requests import AmendRequest, CancelRequest, CreateRequest, DecreaseRequest
+from services.executor.core.seal import Approved
+from services.executor.core.target_store import TargetSlot
+
+_UNSCOPED = 0
+
+
+class ExecutionMode(enum.StrEnum):
+    """How creates leave: several in one request, or one each (a fallback, B-059)."""
+
+    BATCH = "batch"
+    SINGLE = "single"
+
+
+@dataclass(slots=True)
+class _Packing:
+    """A batch being filled."""
+
+    number: int
+    items: list[IntentItemV1] = field(default_factory=list)
+    creates: list[Approved] = field(default_factory=list)
+    amends: list[Approved] = field(default_factory=list)
+    decreases: list[DecreaseRequest] = field(default_factory=list)
+    origins_ns: list[int] = field(default_factory=list)
+    markets: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Quoter:
+    """Turns targets into batches.
+
+    Attributes:
+        batch_items: Most requests in one batch.
+        batches_max: Batches whose answers may be outstanding.
+        retry_ns: When budget or an open batch held something, it is looked at again then.
+        pauses_ns: Markets that wait for tokens do not make the pass busy before this.
+    """
+
+    account: Account
+    approver: Approver
+    buckets: TokenBuckets
+    rules: PlanRules
+    mode: ExecutionMode = ExecutionMode.BATCH
+    batch_items: int = 20
+    batches_max: int = 4
+    priority: Mapping[str, int] = field(default_factory=dict)
+    batches_open: int = 0
+    wake_ns: int | None = None
+
+    def run(self, now: Now) -> list[Effect]:
+        """Return the effects of one pass over the dirty markets."""
+        account = self.account
+        self.wake_ns = None
+        if not account.dirty:
+            return []
+        closed = bool(account.gate.account_reasons(now.ns, now.echo_age_ns))
+        # A closed gate can not amend, so a quote that should move is better gone.
+        rules = _cancelling(self.rules) if closed else self.rules
+        markets = sorted(account.dirty, key=lambda market: (-self.priority.get(market, 0), market))
+        account.dirty.clear()
+        effects: list[Effect] = []
+        cancels: list[CancelRequest] = []
+        wants: list[tuple[str, TargetSlot, Act]] = []
+        for market in markets:
+            slot = account.targets.get(market, now.ms)
+            barred = account.gate.market_reasons(market, now.ms)
+            wanted = slot.target.quotes if slot is not None and not barred else ()
+            result = plan(wanted, account.orders.of_market(market), account.market_now(market, now), rules)
+            for held in result.held:
+                account.held[held.reason.value] += 1
+                if slot is not None and held.reason in (Reason.REQUEST_IN_FLIGHT, Reason.CANCEL_FIRST):
+                    slot.is_deferred = True
+            for act in result.acts:
+                if act.action is Action.CANCEL:
+                    effects += self._cancel(act, market, cancels, now)
+                elif slot is None:
+                    continue  # only cancels come from nothing wanted
+                elif closed and act.action is not Action.DECREASE:
+                    account.held[Reason.GATE_CLOSED.value] += 1
+                else:
+                    wants.append((market, slot, act))
+        if cancels:
+            effects.insert(0, SendCancels(tuple(cancels)))
+        effects += self._batches(wants, now)
+        return effects
+
+    def _cancel(self, act: Act, market: str, cancels: list[CancelRequest], now: Now) -> list[Effect]:
+        order = act.order
+        assert order is not None, act
+        # Only kill ladder and triggers may touch the last tokens; everything else of the reserve is for this.
+        wait_ns = self.buckets.acquire(cost_of(self.buckets.costs, CANCEL_BATCH), now.ns, is_cancel=True)
+        if wait_ns:
+            self._later(market, now.ns + wait_ns)
+            self.account.held[Reason.BUDGET_EXHAUSTED.value] += 1
+            return []
+        return self.cancel(order, cancels, now)
+
+    def cancel(self, order: OwnOrder, cancels: list[CancelRequest], now: Now) -> list[Effect]:
+        """Mark an order as being cancelled and add the request."""
+        account = self.account
+        account.orders.apply(order, Evidence.CANCEL_SENT, now.ns)
+        order.asked_ns = now.ns
+        cancels.append(
+            CancelRequest(order.order_id, order.client_order_id, order.market, order.shard, order.decision_id)
+        )
+        return [
+            account.order_effect(order),
+            Log(
+                "ORDER_CANCEL",
+                fields={"market": order.market, "order_id": order.order_id, "decision_id": order.decision_id},
+            ),
+        ]
+
+    def _batches(self, wants: list[tuple[str, TargetSlot, Act]], now: Now) -> list[Effect]:
+        effects: list[Effect] = []
+        packing: _Packing | None = None
+        # Decreases first, creates last: what lowers risk has the first call on the tokens.
+        wants.sort(key=lambda want: _RANK[want[2].action])
+        for market, slot, act in wants:
+            if packing is None:
+                if self.batches_open >= self.batches_max:
+                    self._defer(market, slot, None)
+                    continue
+                packing = _Packing(self.account.journal.next_batch())
+            effects += self._add(packing, market, slot, act, now)
+            if len(packing.items) >= self.batch_items:
+                effects.append(self._close(packing, now))
+                packing = None
+        if packing is not None and packing.items:
+            effects.append(self._close(packing, now))
+        return effects
+
+    def _close(self, packing: _Packing, now: Now) -> Effect:
+        self.batches_open += 1
+        intent = self.account.journal.intent(packing.number, packing.items, now.ms * 1_000_000)
+        return SendBatch(
+            intent,
+            self.account.journal.epoch,
+            tuple(packing.creates),
+            tuple(packing.amends),
+            tuple(packing.decreases),
+            tuple(packing.origins_ns),
+            tuple(packing.markets),
+        )
+
+    def _add(self, packing: _Packing, market: str, slot: TargetSlot, act: Act, now: Now) -> list[Effect]:
+        account = self.account
+        if account.hold_until_ns.get(market, 0) > now.ns:
+            self._defer(market, slot, account.hold_until_ns[market])
+            return []
+        if act.action is Action.CREATE:
+            return self._add_create(packing, market, slot, act, now)
+        order = act.order
+        assert order is not None, act
+        if act.action is Action.DECREASE:
+            return self._add_decrease(packing, order, slot, act, now)
+        return self._add_amend(packing, order, slot, act, now)
+
+    def _add_decrease(
+        self, packing: _Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now
+    ) -> list[Effect]:
+        if not self._pay(DECREASE, order.shard, order.market, slot, now):
+            return []
+        order.pending_total_e2 = order.filled_e2 + act.qty_e2
+        packing.decreases.append(
+            DecreaseRequest(order.order_id, order.client_order_id, order.market, order.shard, act.qty_e2)
+        )
+        return self._sent(packing, order, slot, act, now)
+
+    def _add_amend(
+        self, packing: _Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now
+    ) -> list[Effect]:
+        market = order.market
+        amend = AmendRequest(
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+            market=market,
+            shard=order.shard,
+            side=order.side,
+            price_e4=act.price_e4,
+            total_e2=order.filled_e2 + act.qty_e2,
+            expires_ms=now.ms + self.rules.life_ms,
+        )
+        answer = self.approver.approve_amend(amend, order, now)
+        if isinstance(answer, Refusal):
+            return self._refused(market, slot, act, answer, now)
+        if not self._pay(AMEND, order.shard, market, slot, now):
+            return []
+        order.pending_price_e4, order.pending_total_e2 = amend.price_e4, amend.total_e2
+        order.pending_expires_ms = amend.expires_ms
+        self.account.desk.passed(now.ns)
+        packing.amends.append(answer)
+        return self._sent(packing, order, slot, act, now)
+
+    def _sent(self, packing: _Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now) -> list[Effect]:
+        account = self.account
+        order.asked_ns = now.ns
+        account.orders.apply(order, Evidence.AMEND_SENT, now.ns)
+        if act.why != "renew":
+            order.decision_id = slot.target.decision_id
+        packing.items.append(
+            IntentItemV1(
+                action=act.action,
+                market=order.market,
+                shard=order.shard,
+                client_order_id=order.client_order_id,
+                order_id=order.order_id,
+                side=order.side,
+                price_e4=act.price_e4,
+                qty_e2=act.qty_e2 if act.action is Action.DECREASE else order.pending_total_e2 or 0,
+                expires_ms=order.pending_expires_ms or 0,
+                decision_id=order.decision_id,
+                book_sequence=slot.target.book_sequence,
+            )
+        )
+        self._measure(packing, slot, act)
+        effects: list[Effect] = [
+            account.order_effect(order),
+            Log(
+                "ORDER_AMEND" if act.action is Action.AMEND else "ORDER_DECREASE",
+                fields={
+                    "market": order.market,
+                    "decision_id": order.decision_id,
+                    "order_id": order.order_id,
+                    "side": order.side.value,
+                    "price_e4": act.price_e4,
+                    "qty_e2": act.qty_e2,
+                    "why": act.why,
+                },
+            ),
+        ]
+        effects += account.touched(order.market, now)
+        account.dirty.discard(order.market)
+        return effects
+
+    def _add_create(
+        self, packing: _Packing, market: str, slot: TargetSlot, act: Act, now: Now
+    ) -> list[Effect]:
+        account = self.account
+        shard = account.shard_of(market)
+        assert shard is not None, f"a market with a grid has a shard, {market}"
+        group = account.groups.get(shard)
+        if group is None:
+            slot.is_deferred = True
+            if shard in account.groups_asked:
+                return []
+            account.groups_asked.add(shard)
+            return [MakeGroup(shard)]
+        draft = Draft(market, act.side, act.price_e4, act.qty_e2, slot.target.decision_id)
+        create = CreateRequest(
+            market=market,
+            shard=shard,
+            client_order_id=account.journal.client_order_id(packing.number, len(packing.items), draft),
+            side=act.side,
+            price_e4=act.price_e4,
+            qty_e2=act.qty_e2,
+            order_group_id=group,
+            expires_ms=now.ms + self.rules.life_ms,
+        )
+        answer = self.approver.approve_create(create, now)
+        if isinstance(answer, Refusal):
+            return self._refused(market, slot, act, answer, now)
+        # A batch is billed to the unscoped bucket whatever shard it goes to (kalshi-api 5.4).
+        if not self._pay(CREATE, _UNSCOPED if self.mode is ExecutionMode.BATCH else shard, market, slot, now):
+            return []
+        order = OwnOrder(
+            client_order_id=create.client_order_id,
+            market=market,
+            event=account.event_of(market),
+            shard=shard,
+            side=act.side,
+            price_e4=act.price_e4,
+            initial_e2=act.qty_e2,
+            total_e2=act.qty_e2,
+            epoch=account.journal.epoch,
+            decision_id=slot.target.decision_id,
+            order_group_id=group,
+            expires_ms=create.expires_ms,
+            asked_ns=now.ns,
+        )
+        account.orders.add(order)
+        account.orders.apply(order, Evidence.INTENDED, now.ns)
+        account.desk.passed(now.ns)
+        packing.creates.append(answer)
+        packing.items.append(
+            IntentItemV1(
+                action=Action.CREATE,
+                market=market,
+                shard=shard,
+                client_order_id=create.client_order_id,
+                side=act.side,
+                price_e4=act.price_e4,
+                qty_e2=act.qty_e2,
+                order_group_id=group,
+                expires_ms=create.expires_ms,
+                decision_id=slot.target.decision_id,
+                book_sequence=slot.target.book_sequence,
+            )
+        )
+        self._measure(packing, slot, act)
+        effects: list[Effect] = [
+            Log(
+                "ORDER_PLACE",
+                fields={
+                    "market": market,
+                    "decision_id": slot.target.decision_id,
+                    "side": act.side.value,
+                    "price_e4": act.price_e4,
+                    "qty_e2": act.qty_e2,
+                    "client_order_id": create.client_order_id,
+                    "batch_number": packing.number,
+                },
+            )
+        ]
+        effects += account.touched(market, now)
+        account.dirty.discard(market)
+        return effects
+
+    def _measure(self, packing: _Packing, slot: TargetSlot, act: Act) -> None:
+        packing.markets[slot.target.market] = None
+        # An order that had to wait for tokens or another answer, or a renewal, measures something else.
+        if not slot.is_deferred and act.why != "renew" and slot.target.origin_mono_ns:
+            packing.origins_ns.append(slot.target.origin_mono_ns)
+
+    def _refused(self, market: str, slot: TargetSlot, act: Act, refusal: Refusal, now: Now) -> list[Effect]:
+        account = self.account
+        account.counters["refusals"] += 1
+        account.held[Reason.RISK_REFUSED.value] += 1
+        slot.is_deferred = True
+        key = (market, act.side.value, refusal.rule)
+        if key in account.recent_audits:
+            return []
+        account.recent_audits.append(key)
+        return [
+            account.audit(
+                "ORDER_REFUSED",
+                now,
+                market=market,
+                decision_id=slot.target.decision_id,
+                reason=act.side.value,
+                status="refused",
+                rule=(refusal.rule, refusal.limit, refusal.was),
+            ),
+            Log(
+                "ORDER_REFUSED",
+                level="WARNING",
+                fields={
+                    "market": market,
+                    "decision_id": slot.target.decision_id,
+                    "side": act.side.value,
+                    "price_e4": act.price_e4,
+                    "qty_e2": act.qty_e2,
+                    "rule": refusal.rule,
+                    "limit": refusal.limit,
+                    "was": refusal.was,
+                },
+            ),
+        ]
+
+    def _pay(self, endpoint: tuple[str, str], shard: int, market: str, slot: TargetSlot, now: Now) -> bool:
+        wait_ns = self.buckets.acquire(cost_of(self.buckets.costs, endpoint), now.ns, shard)
+        if not wait_ns:
+            return True
+        self.account.held[Reason.BUDGET_EXHAUSTED.value] += 1
+        self._defer(market, slot, now.ns + wait_ns)
+        return False
+
+    def _defer(self, market: str, slot: TargetSlot, until_ns: int | None) -> None:
+        slot.is_deferred = True
+        self._later(market, until_ns)
+
+    def _later(self, market: str, until_ns: int | None) -> None:
+        self.account.dirty.add(market)
+        # Without a time it is an answer that wakes the next pass.
+        if until_ns is not None and (self.wake_ns is None or until_ns < self.wake_ns):
+            self.wake_ns = until_ns
+
+
+_RANK = {Action.DECREASE: 0, Action.AMEND: 1, Action.CREATE: 2}
+
+
+def _cancelling(rules: PlanRules) -> PlanRules:
+    return PlanRules(
+        hysteresis_ticks=rules.hysteresis_ticks,
+        hysteresis_e2=rules.hysteresis_e2,
+        replace_with=ReplaceWith.CANCEL_CREATE,
+        amend_clear_ticks=rules.amend_clear_ticks,
+        renew_ms=rules.renew_ms,
+        life_ms=rules.life_ms,
+    )
