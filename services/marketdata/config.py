@@ -6,6 +6,7 @@ import msgspec
 
 from libs.common.env import Env
 from libs.common.runtime.config import Common, Seconds, Venue
+from libs.common.runtime.errors import ConfigError
 from services.marketdata.core.feed_core import FeedRules
 from services.marketdata.core.selection import Selection
 
@@ -30,7 +31,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             ("ws_url", self.venue.ws_url, "ws"),
         ):
             if not value.startswith((f"{scheme}://", f"{scheme}s://")):
-                raise ValueError(
+                raise ConfigError(
                     f"venue.{name}: expected an address with {scheme} or {scheme}s, was {value!r}"
                 )
 

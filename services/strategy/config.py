@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import msgspec
 
 from libs.common.runtime.config import Common
+from libs.common.runtime.errors import ConfigError
 from services.strategy.core.plans import Plans
+from services.strategy.core.settings import BadSettings
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,7 +32,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ``markets.default`` must say ``size_e2`` and ``inventory_e2_max``, and zero means zero."""
 
     def __post_init__(self) -> None:
-        self.plans()  # refuses what does not fit before anything is connected
+        try:
+            self.plans()
+        except BadSettings as e:  # before anything is connected
+            raise ConfigError(str(e)) from None
 
     def plans(self) -> Plans:
         """Return the plans of this configuration."""

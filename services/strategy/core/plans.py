@@ -129,7 +129,7 @@ class Plans:
         try:
             settings: MarketSettings = combine(self._entry.settings, *layers)
         except BadSettings as e:
-            raise BadSettings(f"markets.{market}: {e}") from None
+            raise BadSettings(f"markets.{market}.{e}") from None
         is_reducing = (
             self._reduce_only if self._live_global.reduce_only is None else self._live_global.reduce_only
         )
@@ -150,7 +150,7 @@ class Plans:
         for name in settings.stages_off:
             if name not in optional:
                 expected = ", ".join(sorted(optional))
-                raise BadSettings(f"markets.{market}: stages_off: expected any of {expected}, was {name!r}")
+                raise BadSettings(f"markets.{market}.stages_off: expected any of {expected}, was {name!r}")
         return tuple(step for step in steps if step.name not in settings.stages_off)
 
 

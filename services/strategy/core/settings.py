@@ -9,6 +9,7 @@ price may be turned off one by one; those that protect may not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -81,4 +82,24 @@ def combine(kind: type[M], *entries: Mapping[str, Any]) -> M:
     try:
         return msgspec.convert(merged, kind)
     except msgspec.ValidationError as e:
-        raise BadSettings(str(e)) from None
+        raise BadSettings(_explain(str(e), merged)) from None
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?")
+_MISSING = re.compile(r"Object missing required field `(.*?)`(?: - at `\$\.?(.*)`)?")
+_WRONG = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
+
+
+# msgspec's complaint as "field: expectation, was value".
+def _explain(text: str, tree: Mapping[str, Any]) -> str:
+    for pattern, what in ((_UNKNOWN, "unknown field"), (_MISSING, "required, has no default, was missing")):
+        if match := pattern.fullmatch(text):
+            return f"{match[2]}.{match[1]}: {what}" if match[2] else f"{match[1]}: {what}"
+    match = _WRONG.fullmatch(text)
+    if match is None:
+        return text
+    value: Any = tree
+    for name in match[2].split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    expected = match[1].replace("`", "").partition(", got ")[0]
+    return f"{match[2]}: {expected[:1].lower()}{expected[1:]}, was {value!r}"
