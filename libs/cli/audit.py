@@ -65,6 +65,19 @@ class Verdict:
     fills_missing: int
     ledger: AccountLedger
 
+    @property
+    def is_clean(self) -> bool:
+        """Return whether both sides agree in everything."""
+        return not any(
+            (
+                self.orphans,
+                self.duplicates,
+                self.position_residual_e2,
+                self.cash_residual_e6,
+                self.fills_missing,
+            )
+        )
+
 
 def compare(journal: Journal, account: Account, balance_at_start_e6: int) -> Verdict:
     """Return what separates our journal from the exchange's account."""

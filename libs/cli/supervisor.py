@@ -66,17 +66,11 @@ class _Running:
 class Supervisor:
     """Owns the child processes; use it as an asynchronous context, whose exit stops what still runs."""
 
-    def __init__(
-        self, notice: Callable[[str], None] = lambda _: None, on_change: Callable[[], None] = lambda: None
-    ) -> None:
-        """Make an idle supervisor.
-
-        Args:
-            notice: Gets one line for every death, restart and refusal to restart.
-            on_change: Called after every change of a process id.
-        """
+    def __init__(self, notice: Callable[[str], None] = lambda _: None) -> None:
+        """Make an idle supervisor; ``notice`` gets one line for every death, restart and refusal."""
         self._notice = notice
-        self._on_change = on_change
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after every change of a process id."""
         self._running: dict[str, _Running] = {}
         self._reaper: asyncio.subprocess.Process | None = None
         self.restarts: dict[str, int] = {}
@@ -167,7 +161,7 @@ class Supervisor:
                 await process.wait()
         await running.task
         self._running.pop(name, None)
-        self._on_change()
+        self.on_change()
 
     async def stop_all(self) -> None:
         """End every process, stage by stage; within a stage together."""
@@ -196,7 +190,7 @@ class Supervisor:
         spec = running.spec
         while (process := running.process) is not None:
             born_s = time.monotonic()
-            self._on_change()
+            self.on_change()
             code = await process.wait()
             self._tell_reaper(f"- {process.pid}")
             if running.stop_asked.is_set():
@@ -205,10 +199,10 @@ class Supervisor:
             if isinstance(verdict, StayDown):
                 self.down[spec.name] = verdict.reason
                 self._notice(f"{spec.name} ended ({told_exit(code)}) and stays down: {verdict.reason}")
-                self._on_change()
+                self.on_change()
                 return
             self._notice(f"{spec.name} ended ({told_exit(code)}); again in {verdict.after_s:.1f} s")
-            self._on_change()
+            self.on_change()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(running.stop_asked.wait(), verdict.after_s)
             if running.stop_asked.is_set():

@@ -1,0 +1,357 @@
+"""The `dora` command: start a world, look at it, stop it.
+
+Exit codes: 0 done, 1 done and found wanting, 2 refused or wrongly asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.cli import demo as demo_command
+from libs.cli import operate, runfile
+from libs.cli import up as up_command
+from libs.cli.places import ROOT, Places, var_root
+from libs.cli.servers import ServerMissing
+from libs.cli.signals import own_foreground
+from libs.cli.supervisor import StartFailed
+from libs.cli.world import SERVICES, OtherVenue, Wish, clean_env, venue_env
+from libs.common.bus.api import BusError
+from libs.common.bus.nats import NatsBus
+from libs.common.bus.streams import create_streams
+from libs.common.env import Env
+from libs.common.messages.health import StatusV1
+from libs.common.runtime.errors import ConfigError, VenueError
+from libs.common.subjects import Subjects
+
+app = typer.Typer(
+    name="dora",
+    help="A market maker for Kalshi's event contracts: start it, look at it, stop it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+REFUSED = 2
+_EnvOption = Annotated[Env, typer.Option("--env", help="sim, paper, demo or live", envvar="DORA_ENV")]
+_Tape = Annotated[
+    Path | None, typer.Option("--tape", help="a recording, a market's folder, or a folder of them")
+]
+_Speed = Annotated[float, typer.Option("--speed", min=0.01, help="recorded seconds a second")]
+_Seed = Annotated[int | None, typer.Option("--seed", help="seed of the synthetic flow")]
+
+
+def _fail(text: object, code: int = REFUSED) -> NoReturn:
+    typer.echo(f"dora: {text}", err=True)
+    raise typer.Exit(code)
+
+
+def _existing(tape: Path | None) -> Path | None:
+    if tape is None:
+        return None
+    if not tape.exists():
+        _fail(f"--tape: expected a recording or a folder of recordings, {str(tape)!r} is not there")
+    return tape.absolute()
+
+
+def _venue(env: Env, rest: str, ws: str, key_id: str, key_file: str) -> OtherVenue | None:
+    """Return the venue named by options or environment, or None if none is."""
+    prefix = {Env.DEMO: "DEMO", Env.LIVE: "PROD"}.get(env, "")
+    if prefix:
+        key_id = key_id or os.environ.get(f"{prefix}_KEYID", "")
+        key_file = key_file or os.environ.get(f"{prefix}_KEYFILE", "")
+    if not rest and not ws:
+        return None
+    named = {
+        "--venue-rest": rest,
+        "--venue-ws": ws,
+        "--venue-key-id": key_id,
+        "--venue-key-file": key_file,
+    }
+    missing = [name for name, value in named.items() if not value]
+    if missing:
+        _fail(f"a venue needs all four of {', '.join(named)}; missing: {', '.join(missing)}")
+    return OtherVenue(rest, ws, key_id, Path(key_file).absolute())
+
+
+@app.command()
+def up(  # noqa: PLR0917 - typer makes each an option
+    env: _EnvOption = Env.SIM,
+    venue_rest: Annotated[str, typer.Option(envvar="DORA_VENUE_REST_URL", help="another venue's REST")] = "",
+    venue_ws: Annotated[str, typer.Option(envvar="DORA_VENUE_WS_URL", help="its WebSocket")] = "",
+    venue_key_id: Annotated[str, typer.Option(envvar="DORA_VENUE_KEY_ID", help="our key there")] = "",
+    venue_key_file: Annotated[str, typer.Option(envvar="DORA_VENUE_KEY_FILE", help="its private PEM")] = "",
+    tape: _Tape = None,
+    speed: _Speed = 1.0,
+    seed: _Seed = None,
+    port: Annotated[int, typer.Option(min=0, max=65_000, help="first of consecutive ports; 0: any free")] = 0,
+) -> None:
+    """Start NATS, Valkey, the simulated venue and all services, and keep them alive."""
+    wish = Wish(
+        env=env,
+        name=env.value,
+        venue=_venue(env, venue_rest, venue_ws, venue_key_id, venue_key_file),
+        tape=_existing(tape),
+        speed=speed,
+        seed=seed,
+        port=port,
+    )
+    _run(lambda: up_command.main(wish))
+
+
+@app.command()
+def demo(
+    duration: Annotated[float | None, typer.Option(min=1, help="seconds; without it until Ctrl-C")] = None,
+    tape: _Tape = None,
+    speed: _Speed = 1.0,
+    seed: _Seed = None,
+) -> None:
+    """Trade in a fresh simulated venue, show it, end in order, audit against the venue's own account."""
+    wish = Wish(env=Env.SIM, name="demo", is_fresh=True, tape=_existing(tape), speed=speed, seed=seed, port=0)
+
+    def run() -> int:
+        up_command.refuse(wish)
+        return demo_command.main(wish, duration, var_root() / "demo" / "summary.json")
+
+    _run(run)
+
+
+def _run(work: Callable[[], int]) -> None:
+    try:
+        with own_foreground():
+            code = work()
+    except (up_command.Refused, ServerMissing) as e:
+        _fail(e)
+    except (StartFailed, BusError, VenueError, ConfigError) as e:
+        _fail(e, 1)
+    raise typer.Exit(code)
+
+
+@app.command()
+def sim(
+    port: Annotated[int, typer.Option(min=0, max=65_000, help="REST; WebSocket next to it; 0: any")] = 0,
+    tape: _Tape = None,
+    speed: _Speed = 1.0,
+    seed: _Seed = None,
+) -> None:
+    """Run the simulated venue alone; writes var/sim/venue.json when it is ready."""
+    wish = Wish(env=Env.SIM, name="sim", tape=_existing(tape), speed=speed, seed=seed)
+    file = var_root() / "sim" / "venue.json"
+    file.unlink(missing_ok=True)
+    told = venue_env(
+        Places("sim", "sim"),
+        wish,
+        rest_port=port,
+        ws_port=port + 1 if port else 0,
+        metrics_port=0,
+        venue_file=file,
+    )
+    typer.echo(f"the venue's addresses and keys will be in {file}")
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execve(sys.executable, (sys.executable, "-m", "services.simexchange"), told)  # noqa: S606 - no shell
+
+
+@app.command()
+def init(
+    env: _EnvOption = Env.SIM,
+    nats_url: Annotated[str, typer.Option(envvar="NATS_URL", help="the NATS server")] = "",
+    user: Annotated[str, typer.Option(envvar="NATS_USER", help="identity that may make streams")] = "",
+    password_file: Annotated[str, typer.Option(envvar="NATS_PASSWORD_FILE", help="its password")] = "",
+    replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each stream")] = 1,
+) -> None:
+    """Make the streams and buckets of an environment; what is there and right stays."""
+    if not nats_url:
+        run = _run_file(env)
+        nats_url, user, password_file = run.nats_url, "init", run.credentials["init"]
+    try:
+        password = Path(password_file).read_text(encoding="utf-8").strip() if password_file else ""
+        made = asyncio.run(create_streams(nats_url, env, replicas, user=user, password=password))
+    except (BusError, ConfigError, OSError) as e:
+        _fail(e, 1)
+    typer.echo(f"made {', '.join(made)}" if made else "everything was there")
+
+
+@app.command()
+def status(env: _EnvOption = Env.SIM) -> None:
+    """Show what every service says of itself; exit 1 if one is silent."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> dict[str, StatusV1 | str]:
+        return await operate.statuses(bus, subjects)
+
+    found = _with_bus(env, work)
+    table = Table(header_style="bold")
+    for name in ("service", "state", "ready", "up", "memory", "why not"):
+        table.add_column(name)
+    for service, said in found.items():
+        if isinstance(said, str):
+            table.add_row(service, "silent", "no", "", "", said)
+        else:
+            table.add_row(
+                service,
+                said.state,
+                "yes" if said.is_ready else "no",
+                f"{said.uptime_s} s",
+                f"{said.rss_mb:.0f} MB",
+                ", ".join(said.reasons),
+            )
+    Console().print(table)
+    if any(isinstance(said, str) for said in found.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def halt(
+    reason: Annotated[str, typer.Argument(help="why, for the record")] = "no reason given",
+    env: _EnvOption = Env.SIM,
+) -> None:
+    """Stop trading now: close the gate, cancel everything, verify. Only `dora resume` lifts it."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> None:
+        sequence = await operate.halt(bus, subjects, reason, _who())
+        typer.echo(f"halted: stored in CONTROL as {sequence}")
+        deadline_s = time.monotonic() + 20.0
+        while time.monotonic() < deadline_s:
+            said = (await operate.statuses(bus, subjects))["executor"]
+            if isinstance(said, StatusV1) and said.state != "running":
+                resting = int(said.gauges.get("resting_orders", -1))
+                if resting == 0:
+                    typer.echo("the executor's gate is closed and nothing rests")
+                    return
+            await asyncio.sleep(0.2)
+        typer.echo("the executor did not confirm an empty book yet; look at `dora status`", err=True)
+        raise typer.Exit(1)
+
+    _with_bus(env, work)
+
+
+@app.command()
+def resume(
+    reason: Annotated[str, typer.Argument(help="why, for the record")] = "no reason given",
+    env: _EnvOption = Env.SIM,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="confirm without being asked")] = False,
+) -> None:
+    """Lift the newest halt, in two steps: what would happen, then your confirmation."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> None:
+        try:
+            offer = await operate.offer_resume(bus, subjects, reason, _who())
+            typer.echo("a resume would do this:\n" + operate.told(offer.answer))
+            if not yes and not typer.confirm("resume?"):
+                typer.echo("still halted")
+                raise typer.Exit(1)
+            answer = await operate.confirm_resume(bus, subjects, offer, reason, _who())
+        except operate.OperationRefused as e:
+            _fail(f"refused:\n{e}", 1)
+        typer.echo("resumed:\n" + operate.told(answer))
+
+    _with_bus(env, work)
+
+
+@app.command()
+def orders(env: _EnvOption = Env.SIM) -> None:
+    """Show the executor's live orders."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> Any:
+        answer = await bus.request(subjects.of("svc", "executor", "orders"), b"{}", timeout_s=3.0)
+        return msgspec.json.decode(answer.data)
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(_with_bus(env, work)), indent=2).decode())
+
+
+@app.command()
+def down(env: _EnvOption = Env.SIM) -> None:
+    """End what `dora up` started, in order, and wait until it has ended."""
+    run = _run_file(env)
+    os.kill(run.pid, signal.SIGTERM)
+    deadline_s = time.monotonic() + 90.0
+    while time.monotonic() < deadline_s:
+        try:
+            runfile.read(Places(env.value, env.value).run_file)
+        except runfile.NotRunning:
+            typer.echo("ended")
+            return
+        time.sleep(0.1)
+    _fail(f"process {run.pid} did not end within 90 s", 1)
+
+
+@app.command("env")
+def show_env(env: _EnvOption = Env.SIM) -> None:
+    """Print what the stock `nats` command needs: eval "$(bin/dora env)"."""
+    run = _run_file(env)
+    password = Path(run.nats_password_file).read_text(encoding="utf-8").strip()
+    told = {"NATS_URL": run.nats_url, "NATS_USER": run.nats_user, "NATS_PASSWORD": password}
+    for name, value in told.items():
+        typer.echo(f"export {name}={value}")
+
+
+@app.command("check-config")
+def check_config(
+    env: _EnvOption = Env.SIM,
+    service: Annotated[str, typer.Argument(help="one service; without it all")] = "",
+) -> None:
+    """Print every service's configuration, redacted, with its hash; exit 2 if one is refused."""
+    names = [service] if service else [*SERVICES, *(["simexchange"] if env is Env.SIM else [])]
+    places = Places(env.value, env.value)
+    code = 0
+    for name in names:
+        ours = {"DORA_CONFIG": str(places.config(name)), "DORA_ENV": env.value}
+        given = {k: v for k, v in os.environ.items() if k.startswith("DORA_")}
+        done = subprocess.run(
+            (sys.executable, "-m", f"services.{name}", "--check-config"),
+            env=clean_env() | ours | given,
+            cwd=ROOT,
+            check=False,
+        )
+        code = max(code, done.returncode)
+    raise typer.Exit(code)
+
+
+def _run_file(env: Env) -> runfile.RunFile:
+    try:
+        return runfile.read(Places(env.value, env.value).run_file)
+    except runfile.NotRunning as e:
+        _fail(e, 1)
+
+
+def _with_bus(env: Env, work: Callable[[NatsBus, Subjects], Awaitable[Any]]) -> Any:
+    run = _run_file(env)
+
+    async def connected() -> Any:
+        async with operate.operator_bus(run) as bus:
+            return await work(bus, Subjects(env))
+
+    try:
+        return asyncio.run(connected())
+    except (BusError, OSError) as e:
+        _fail(e, 1)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "operator"
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

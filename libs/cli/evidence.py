@@ -1,0 +1,46 @@
+"""Where the two sides of the final audit come from: EXEC over the bus, the account over REST."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from libs.cli.audit import Account, Journal
+from libs.common.bus.api import Bus
+from libs.common.kalshi.rest import VenueReader
+from libs.common.kalshi.signing import Signer
+from libs.common.kalshi.transport import make_transport
+from libs.common.messages.base import WireDecoder
+from libs.common.messages.execution import FillV1, IntentV1
+from libs.common.runtime.clock import SystemClock
+from libs.common.subjects import Subjects
+
+
+@contextlib.asynccontextmanager
+async def account_reader(rest_url: str, key_id: str, key_file: Path) -> AsyncIterator[VenueReader]:
+    """Yield a reader of the account at the venue, paced by the account's own limits."""
+    signer = Signer.from_file(key_id, key_file)
+    async with make_transport(rest_url) as transport:
+        reader = VenueReader(rest_url, transport, signer, SystemClock())
+        reader.use_limits(await reader.limits())
+        yield reader
+
+
+async def read_account(reader: VenueReader) -> Account:
+    """Return what the venue says of the account; one read after the other, so nothing is at one instant."""
+    orders = await reader.orders()
+    fills = await reader.fills()
+    positions = await reader.positions("unsettled")
+    settlements = await reader.settlements()
+    balance = await reader.balance()
+    return Account(balance.total_e6, orders, fills, positions, settlements)
+
+
+async def read_journal(bus: Bus, subjects: Subjects) -> Journal:
+    """Return the intents and fills that EXEC holds."""
+    intents, fills = WireDecoder(IntentV1), WireDecoder(FillV1)
+    return Journal(
+        [intents.decode(m.data) async for m in bus.read(subjects.all_of("exec.intent"))],
+        [fills.decode(m.data) async for m in bus.read(subjects.all_of("fill"))],
+    )

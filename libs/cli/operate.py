@@ -1,0 +1,132 @@
+"""What an operator does to a running Dora: ask, halt, resume.
+
+A halt is one message on ``ctl.halt.operator``, sent first and explained later; it
+needs no service to be up, not even riskguard. A resume is riskguard's, in two
+steps, and names the newest halt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from libs.cli.runfile import RunFile
+from libs.common.bus.api import Bus, BusError
+from libs.common.bus.nats import NatsBus
+from libs.common.env import Env
+from libs.common.messages.base import MalformedMessage, WireDecoder, encode
+from libs.common.messages.control import HaltV1
+from libs.common.messages.health import StatusV1
+from libs.common.subjects import Subjects
+
+SERVICES: Final = ("marketdata", "strategy", "executor", "reconciler", "riskguard")
+_STATUS: Final = WireDecoder(StatusV1)
+
+
+class OperationRefused(Exception):  # noqa: N818 - named for what happened
+    """A service said no; the text is its own."""
+
+
+@contextlib.asynccontextmanager
+async def operator_bus(run: RunFile) -> AsyncIterator[NatsBus]:
+    """Yield a connection with the operator's identity."""
+    password = Path(run.nats_password_file).read_text(encoding="utf-8").strip()
+    bus = await NatsBus.connect(
+        run.nats_url, name="operator", env=Env(run.env), user=run.nats_user, password=password
+    )
+    try:
+        yield bus
+    finally:
+        await bus.drain()
+
+
+async def statuses(bus: Bus, subjects: Subjects) -> dict[str, StatusV1 | str]:
+    """Return the status of each service, or why there is none."""
+    found: dict[str, StatusV1 | str] = {}
+    for service in SERVICES:
+        try:
+            answer = await bus.request(subjects.of("svc", service, "status"), b"", timeout_s=1.0)
+            found[service] = _STATUS.decode(answer.data)
+        except (BusError, MalformedMessage) as e:
+            found[service] = str(e) or type(e).__name__
+    return found
+
+
+async def halt(bus: Bus, subjects: Subjects, reason: str, by: str) -> int:
+    """Halt the account and return the stream sequence of the halt.
+
+    Raises:
+        BusError: It was sent to everyone who listens, but the stream did not confirm it.
+    """
+    subject = subjects.of("ctl.halt", "operator")
+    data = encode(HaltV1(reason=reason, by=by))
+    try:
+        return (await bus.append(subject, data, msg_id=f"halt-{uuid.uuid4().hex}")).sequence
+    except BusError:
+        # The append may have reached nobody: say it again to everyone who listens, with no stream between.
+        await bus.publish(subject, data)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Riskguard's answer to the first step of a resume: what will happen, and the nonce of the second."""
+
+    nonce: str
+    answer: dict[str, Any]
+
+
+async def offer_resume(bus: Bus, subjects: Subjects, reason: str, by: str) -> Offer:
+    """Ask what a resume would do.
+
+    Raises:
+        OperationRefused: Riskguard said no.
+        BusError: Riskguard did not answer.
+    """
+    answer = await _ask(bus, subjects, {"reason": reason, "by": by})
+    nonce = answer.get("nonce")
+    if not isinstance(nonce, str) or not nonce:
+        raise OperationRefused(told(answer))
+    return Offer(nonce, answer)
+
+
+async def confirm_resume(bus: Bus, subjects: Subjects, offer: Offer, reason: str, by: str) -> dict[str, Any]:
+    """Execute the resume that was offered and return riskguard's answer.
+
+    Raises:
+        OperationRefused: Riskguard said no, for example because a newer halt came between.
+        BusError: Riskguard did not answer.
+    """
+    answer = await _ask(bus, subjects, {"nonce": offer.nonce, "reason": reason, "by": by})
+    if answer.get("ok") is False or answer.get("error") or answer.get("refused"):
+        raise OperationRefused(told(answer))
+    return answer
+
+
+async def _ask(bus: Bus, subjects: Subjects, ask: dict[str, Any]) -> dict[str, Any]:
+    message = await bus.request(
+        subjects.of("svc", "riskguard", "resume"), msgspec.json.encode(ask), timeout_s=5.0
+    )
+    if error := message.headers.get("Nats-Service-Error"):
+        raise OperationRefused(error)
+    try:
+        return msgspec.json.decode(message.data, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise OperationRefused(f"an answer that cannot be read: {message.data[:200]!r}") from None
+
+
+def told(answer: dict[str, Any]) -> str:
+    """Return an answer as lines for people, the nonce left out."""
+    lines = []
+    for name, value in answer.items():
+        if name == "nonce":
+            continue
+        shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        lines.append(f"  {name.replace('_', ' ')}: {shown}")
+    return "\n".join(lines)
