@@ -70,6 +70,8 @@ _PULL_TIMEOUT_S: Final = 3.0
 _STATUS: Final = "Status"
 _NO_RESPONDERS: Final = "503"
 _DRAIN_S: Final = 5.0
+_DRAIN_DEAF_S: Final = 0.5
+_DEAF_NS: Final = 1_500_000_000
 
 _UNSENT = (
     nats.errors.OutboundBufferLimitError,
@@ -399,12 +401,15 @@ class NatsBus:
         if self._echo is not None:
             self._echo.cancel()
             await asyncio.gather(self._echo, return_exceptions=True)
+        # A server that stopped answering gets no long farewell.
+        is_deaf = not self.is_connected or _DEAF_NS < self.echo_age_ns < NEVER_HEARD_NS
         try:
-            async with asyncio.timeout(_DRAIN_S):
+            async with asyncio.timeout(_DRAIN_DEAF_S if is_deaf else _DRAIN_S):
                 for part in tuple(self._live):
                     await part.finish()
                 await self._client.close()
-        except (TimeoutError, OSError, nats.errors.Error) as e:
+        except (TimeoutError, OSError, RuntimeError, nats.errors.Error) as e:
+            # RuntimeError: the client writes what is left to a transport that is closed already.
             self._log.event("BUS_ERROR", f"drain: {_said(e)}", level="WARNING")
         self._metrics.gauge("bus_connected", 0)
 

@@ -24,7 +24,6 @@ from libs.common.bus.layout import (
     STREAMS,
     StreamSpec,
     bucket_config,
-    config_stream,
     stream_config,
 )
 from libs.common.bus.nats import NatsBus
@@ -60,12 +59,10 @@ async def create_streams(
     subjects = Subjects(env)
     bus = await NatsBus.connect(bus_url, name="init", env=env, user=user, password=password)
     try:
-        made: list[str] = []
-        for spec in STREAMS:
-            if await _ensure(bus, stream_config(subjects, spec, replicas)):
-                made.append(subjects.stream_name(spec.stream))
-        if await _ensure(bus, bucket_config(env, replicas)):
-            made.append(config_stream(env))
+        wanted = [stream_config(subjects, spec, replicas) for spec in STREAMS] + [
+            bucket_config(env, replicas)
+        ]
+        made = [config["name"] for config in wanted if await _ensure(bus, config)]
         await _ensure_first_halt(bus, subjects)
     finally:
         await bus.drain()

@@ -41,7 +41,7 @@ class Metrics:
                     name, row.help, row.labels, registry=self._registry, buckets=_SECONDS
                 )
 
-    def count(self, name: str, n: float = 1, **labels: str) -> None:
+    def count(self, name: str, /, n: float = 1, **labels: str) -> None:
         """Add to a counter.
 
         Raises:
@@ -50,7 +50,7 @@ class Metrics:
         counter = self._find(self._counters, name)
         (counter.labels(**labels) if labels else counter).inc(n)
 
-    def gauge(self, name: str, value: float, **labels: str) -> None:
+    def gauge(self, name: str, /, value: float, **labels: str) -> None:
         """Set a gauge.
 
         Raises:
@@ -59,7 +59,7 @@ class Metrics:
         gauge = self._find(self._gauges, name)
         (gauge.labels(**labels) if labels else gauge).set(value)
 
-    def observe(self, name: str, seconds: float, **labels: str) -> None:
+    def observe(self, name: str, /, seconds: float, **labels: str) -> None:
         """Record a duration.
 
         Raises:
@@ -68,7 +68,7 @@ class Metrics:
         histogram = self._find(self._histograms, name)
         (histogram.labels(**labels) if labels else histogram).observe(seconds)
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         """Return the present value of a counter or gauge, 0 if it was never touched; for tests and status."""
         kind = Kind.COUNTER if name in self._counters else Kind.GAUGE
         sample = _PREFIX + (name.removesuffix("_total") + "_total" if kind is Kind.COUNTER else name)

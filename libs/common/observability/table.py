@@ -43,7 +43,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("resident_memory_megabytes", _G, "resident memory", unit="megabytes"),
     Metric("log_lines_total", _C, "lines logged, by level", ("level",)),
     Metric("malformed_total", _C, "messages that were not what their subject promises", ("source", "kind")),
-    Metric("status_counter_total", _G, "a counter of the core's own status, by its name", ("name",)),
+    Metric("status_count", _G, "a counter of the core's own status, by its name", ("name",)),
     Metric("status_gauge", _G, "a gauge of the core's own status, by its name", ("name",)),
     # Bus
     Metric("bus_connected", _G, "1 while the client believes it is connected"),
