@@ -168,6 +168,8 @@ class OrderEntry:
         cash_e6 = account.cash_e6.get(market.shard)
         if cash_e6 is None:
             return NO_SHARD_BALANCE
+        if order.reduce_only:
+            return None  # capped to the position, so it never opens anything
         collateral, args = self._floor.collateral, (order.side, order.price_e4, order.remaining_e2)
         reserved_e6 = collateral.reserved_e6(account, market.shard)
         needed_e6 = collateral.needed_e6(account, market.ticker, *args, replaces=replaces)
