@@ -7,6 +7,7 @@ the path. Missing everywhere is a failure under CI and a skip elsewhere.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -18,9 +19,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,6 @@ class NatsServer:
     store: Path
     config: Path
     process: subprocess.Popen[bytes] | None = None
-    users: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -92,7 +92,7 @@ class NatsServer:
         deadline = time.monotonic() + _START_S
         while True:
             try:
-                with urllib.request.urlopen(f"{self.monitoring_url}/healthz", timeout=1) as answer:
+                with urllib.request.urlopen(f"{self.monitoring_url}/healthz", timeout=1) as answer:  # noqa: S310 - ours
                     if json.load(answer).get("status") == "ok":
                         return self
             except (OSError, urllib.error.URLError, ValueError):
@@ -142,13 +142,20 @@ jetstream {{ store_dir: "{store}/js", sync_interval: {sync} }}
 """
 
 
+Render = Callable[[int, int, str], str]
+"""Port, monitoring port and store directory to a configuration."""
+
+
 @contextmanager
-def own_server(config: str | None = None, *, sync: str = "always") -> Iterator[NatsServer]:
-    """Run a server of one's own, to be frozen or killed; ``config`` may use {port}, {http_port}, {store}."""
+def own_server(render: Render | None = None, *, sync: str = "always") -> Iterator[NatsServer]:
+    """Run a server of one's own, to be frozen or killed."""
     store = Path(tempfile.mkdtemp(prefix="dora-nats-"))
     server = NatsServer(free_port(), free_port(), store, store / "server.conf")
-    text = config.format(port=server.port, http_port=server.http_port, store=store) if config else None
-    server.config.write_text(text or plain_config(server.port, server.http_port, store, sync=sync))
+    if render is None:
+        text = plain_config(server.port, server.http_port, store, sync=sync)
+    else:
+        text = render(server.port, server.http_port, f"{store}/js")
+    server.config.write_text(text)
     try:
         yield server.start()
     finally:
@@ -189,9 +196,7 @@ def has_image(image: str) -> bool:
     """Return whether a Docker engine answers and has the image."""
     if not Path("/var/run/docker.sock").exists() and not os.environ.get("DOCKER_HOST"):
         return False
-    import docker  # only where an engine may answer
-    import docker.errors
-
+    docker = importlib.import_module("docker")  # only where an engine may answer; it has no types
     try:
         client = docker.from_env(timeout=2)
         try:
