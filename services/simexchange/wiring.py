@@ -97,9 +97,10 @@ async def run(config: Config, liquidity: Liquidity, log: EventLog) -> None:
     player = Player(venue, face, clock, [source])
     rest = RestFace(venue, ring, clock, face.pump)
     admin = AdminFace(venue, ring, clock, face.pump, player.progress, lambda: rest.door.counters)
-    app: HttpApp | Distant = HttpApp(rest, admin.app())
+    here = HttpApp(rest, admin.app())
+    app: HttpApp | Distant = here
     if sim.latency_ms_max > 0:
-        app = Distant(app, sim.latency_ms_min, sim.latency_ms_max, random.Random(sim.synthetic_seed))
+        app = Distant(here, sim.latency_ms_min, sim.latency_ms_max, random.Random(sim.synthetic_seed))
     gc.collect()
     gc.freeze()
 
@@ -121,7 +122,7 @@ async def run(config: Config, liquidity: Liquidity, log: EventLog) -> None:
         ]
         await door.answers.wait()
         venue_at = VenueFile(
-            f"http://{sim.host}:{listener.getsockname()[1]}",
+            f"http://{sim.host}:{listener.getsockname()[1]}/trade-api/v2",
             f"ws://{sim.host}:{ws_port}{PATH}",
             entries,
             os.getpid(),

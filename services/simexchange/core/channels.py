@@ -61,8 +61,15 @@ from services.simexchange.core.subscriptions import (
 class VenueView(Protocol):
     """What the channels read of the venue."""
 
-    markets: dict[str, Market]
-    accounts: dict[str, Account]
+    @property
+    def markets(self) -> Mapping[str, Market]:
+        """Return all listed markets."""
+        ...
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Return all accounts."""
+        ...
 
 
 class _Listeners:
