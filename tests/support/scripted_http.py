@@ -42,6 +42,11 @@ DROP = b"<drop>"
 Script = Callable[[Seen], bytes]
 
 
+def always(said: bytes) -> Script:
+    """Return the script that says the same to everything."""
+    return lambda _: said
+
+
 def answer(status: int, content: Any = None, *, close: bool = False) -> bytes:
     """Return an HTTP answer; bytes as they are, None as no body, all else as JSON."""
     body = b"" if content is None else content if isinstance(content, bytes) else msgspec.json.encode(content)

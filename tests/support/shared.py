@@ -15,7 +15,7 @@ def shared_dir() -> Path:
 
 
 def spec_dir() -> Path:
-    """Return where the venue's OpenAPI and AsyncAPI files lie: ``KALSHI_SPEC_DIR``, else in the shared directory."""
+    """Return where the venue's contract files lie: ``KALSHI_SPEC_DIR``, else in the shared directory."""
     given = os.environ.get("KALSHI_SPEC_DIR")
     return Path(given) if given else shared_dir() / "kalshi"
 

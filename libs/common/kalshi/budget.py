@@ -2,7 +2,7 @@
 
 The venue bills each account a read and a write bucket per its tier, and a write
 bucket of its own for every shard above 0 (kalshi-api 5). The mirror is exact
-integer arithmetic in billionths of a token: it can be behind the venue, never
+integer arithmetic in tiny parts of a token: it can be behind the venue, never
 ahead.
 
 Rules of the file:
@@ -25,8 +25,9 @@ from typing import Final
 
 from libs.common.kalshi.model import AccountLimits, Bucket, EndpointCosts
 
-NANO: Final = 1_000_000_000
 FACTOR_FULL: Final = 1_000
+UNITS: Final = 1_000_000_000 * FACTOR_FULL
+"""Parts of a token: time in nanoseconds, rate in tokens per second and the factor multiply exactly."""
 FACTOR_MIN: Final = 62
 FACTOR_STEP: Final = 50
 LOW_PCT: Final = 20
@@ -89,7 +90,7 @@ class TokenBucket:
     def tokens(self, now_ns: int) -> int:
         """Return the whole tokens in the mirror."""
         self._refill(now_ns)
-        return self._level // NANO
+        return self._level // UNITS
 
     def is_low(self, now_ns: int) -> bool:
         """Return whether a fifth or less is left: time to be choosy."""
@@ -109,10 +110,10 @@ class TokenBucket:
                 f"(capacity {self._capacity}, reserve {kept}), was {cost}"
             )
         self._refill(now_ns)
-        missing = (cost + kept) * NANO - self._level
+        missing = (cost + kept) * UNITS - self._level
         if missing > 0:
-            return max(1, -(-missing * FACTOR_FULL // (self._rate * self._factor)))
-        self._level -= cost * NANO
+            return -(-missing // (self._rate * self._factor))
+        self._level -= cost * UNITS
         return 0
 
     def empty(self, now_ns: int) -> None:
@@ -128,8 +129,8 @@ class TokenBucket:
     def _refill(self, now_ns: int) -> None:
         if now_ns <= self._at_ns:
             return
-        gained = (now_ns - self._at_ns) * self._rate * self._factor // FACTOR_FULL
-        self._level = min(self._capacity * NANO, self._level + gained)
+        gained = (now_ns - self._at_ns) * self._rate * self._factor
+        self._level = min(self._capacity * UNITS, self._level + gained)
         self._at_ns = now_ns
 
 

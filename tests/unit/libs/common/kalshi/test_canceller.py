@@ -38,7 +38,9 @@ async def test_a_cancel_names_market_and_shard(http: ScriptedHttp, canceller: Ca
     assert http.seen[0].query == "exchange_index=2&market_ticker=KX-B52.5"
 
 
-async def test_an_order_that_is_no_longer_there_is_a_refusal(http: ScriptedHttp, canceller: Canceller) -> None:
+async def test_an_order_that_is_no_longer_there_is_a_refusal(
+    http: ScriptedHttp, canceller: Canceller
+) -> None:
     http.script = lambda _: answer(404, NOT_FOUND)
 
     assert await canceller.cancel("o1", "M", 0) == Refused(404, "not_found", "not found")
@@ -53,13 +55,25 @@ async def test_an_empty_id_can_never_become_a_cancel_all(http: ScriptedHttp, can
 async def test_a_batch_is_a_delete_with_a_body(http: ScriptedHttp, canceller: Canceller) -> None:
     http.script = lambda _: answer(
         200,
-        {"orders": [{"order_id": "o2", "reduced_by": "0.00", "error": {"code": "not_found"}}, {"order_id": "o1", "reduced_by": "5.00"}]},
+        {
+            "orders": [
+                {"order_id": "o2", "reduced_by": "0.00", "error": {"code": "not_found"}},
+                {"order_id": "o1", "reduced_by": "5.00"},
+            ]
+        },
     )
 
     outcomes = await canceller.cancel_batch([("o1", "A", 0), ("o2", "B", 3), ("o3", "B", 3)])
 
-    assert outcomes == [Accepted("o1", "", 0, 0, 500, 0), Refused(200, "not_found", ""), Unknown(200, "missing_item")]
-    assert (http.seen[0].method, http.seen[0].target) == ("DELETE", "/trade-api/v2/portfolio/events/orders/batched")
+    assert outcomes == [
+        Accepted("o1", "", 0, 0, 500, 0),
+        Refused(200, "not_found", ""),
+        Unknown(200, "missing_item"),
+    ]
+    assert (http.seen[0].method, http.seen[0].target) == (
+        "DELETE",
+        "/trade-api/v2/portfolio/events/orders/batched",
+    )
     assert http.seen[0].headers["content-type"] == "application/json"
     assert http.seen[0].json["orders"][1] == {"order_id": "o2", "market_ticker": "B", "exchange_index": 3}
 

@@ -15,7 +15,7 @@ from libs.common.kalshi.signing import KEY_HEADER, SIGNATURE_HEADER, STAMP_HEADE
 from libs.common.kalshi.transport import LeanTransport, make_transport
 from libs.common.runtime.clock import ManualClock, SystemClock
 from libs.common.runtime.errors import VenueProtocolError, VenueRefused, VenueUnavailable
-from tests.support.scripted_http import DROP, HANG, ScriptedHttp, Seen, answer, scripted_http
+from tests.support.scripted_http import DROP, HANG, ScriptedHttp, Seen, always, answer, scripted_http
 from tests.unit.libs.common.kalshi.test_signing import ED25519_PEM
 
 ORDER = NewOrder(
@@ -101,7 +101,9 @@ async def test_a_request_is_signed_for_its_path_without_body(http: ScriptedHttp,
     await sender.create(ORDER)
 
     now_ms = ManualClock().now_ns() // 1_000_000
-    signed = Signer.from_pem("key-1", ED25519_PEM).headers("POST", "/trade-api/v2/portfolio/events/orders", now_ms)
+    signed = Signer.from_pem("key-1", ED25519_PEM).headers(
+        "POST", "/trade-api/v2/portfolio/events/orders", now_ms
+    )
     for name in (KEY_HEADER, STAMP_HEADER, SIGNATURE_HEADER):
         assert http.seen[0].headers[name.lower()] == signed[name]
 
@@ -202,7 +204,10 @@ async def test_a_decrease_says_what_shall_remain(http: ScriptedHttp, sender: Ord
         (b"garbage\r\n\r\n", Unknown(0, "connection")),
         (answer(502, b"<html>"), Unknown(502, "server_error")),
         (answer(201, b""), Unknown(201, "unparseable")),
-        (answer(409, {"error": {"code": "order_already_exists", "message": "m"}}), Refused(409, "order_already_exists", "m")),
+        (
+            answer(409, {"error": {"code": "order_already_exists", "message": "m"}}),
+            Refused(409, "order_already_exists", "m"),
+        ),
     ],
 )
 async def test_nothing_is_sent_twice_whatever_comes_back(
@@ -257,7 +262,7 @@ async def test_an_order_group_is_made_on_its_shard(http: ScriptedHttp, sender: O
         (answer(500), VenueUnavailable),
         (answer(400, {"code": "bad_request", "message": "m"}), VenueRefused),
     ]:
-        http.script = lambda _, said=said: said
+        http.script = always(said)
         with pytest.raises(error):
             await sender.create_order_group(15_000, 2)
 

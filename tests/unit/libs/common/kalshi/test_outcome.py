@@ -6,7 +6,13 @@ import pytest
 from libs.common.kalshi.model import Accepted, Outcome, Refused, Unknown
 from libs.common.kalshi.outcome import Answer, Lost, Meant, batch_outcomes, order_outcome, plain_outcome
 
-CREATED = {"order_id": "o1", "client_order_id": "c1", "fill_count": "0.00", "remaining_count": "1.00", "ts_ms": 5}
+CREATED = {
+    "order_id": "o1",
+    "client_order_id": "c1",
+    "fill_count": "0.00",
+    "remaining_count": "1.00",
+    "ts_ms": 5,
+}
 
 
 def said(status: int, content: Any) -> Answer:
@@ -57,13 +63,19 @@ def test_what_proves_neither_yes_nor_no_is_unknown(result: Answer | Lost, outcom
 @pytest.mark.parametrize(
     ("result", "code"),
     [
-        (said(400, {"error": {"code": "invalid_order", "message": "m", "details": "post only cross"}}), "invalid_order"),
+        (
+            said(400, {"error": {"code": "invalid_order", "message": "m", "details": "post only cross"}}),
+            "invalid_order",
+        ),
         (said(400, {"code": "bad_request", "message": "bad request"}), "bad_request"),
         (said(400, {"msg": "Parameter validation failed"}), "invalid_parameters"),
         (said(400, {"error": {"code": "MARKET_NOT_ACTIVE"}}), "market_not_active"),
         (said(401, b""), "unauthorized"),
         (said(403, {"message": "this API key is restricted"}), "this_api_key_is_restricted"),
-        (said(404, {"error": {"code": "insufficient_shard_balance", "message": "m"}}), "insufficient_shard_balance"),
+        (
+            said(404, {"error": {"code": "insufficient_shard_balance", "message": "m"}}),
+            "insufficient_shard_balance",
+        ),
         (said(409, {"error": {"code": "order_already_exists", "message": "m"}}), "order_already_exists"),
         (said(201, {"error": {"code": "deprecated_v1_order_endpoint"}}), "deprecated_v1_order_endpoint"),
     ],
@@ -78,7 +90,9 @@ def test_a_refusal_needs_the_venues_own_word(result: Answer, code: str) -> None:
 
 @pytest.mark.parametrize("body", [{"error": "too many requests"}, {"code": "x", "message": "y"}, b""])
 def test_429_is_a_rate_limit_whatever_its_body(body: Any) -> None:
-    assert create(said(429, body)) == Refused(429, "too_many_requests", "too many requests", is_rate_limit=True)
+    assert create(said(429, body)) == Refused(
+        429, "too_many_requests", "too many requests", is_rate_limit=True
+    )
 
 
 def test_a_refusal_keeps_message_and_details_within_a_bound() -> None:
@@ -112,8 +126,17 @@ def test_a_decrease_must_tell_what_remains() -> None:
 def test_batch_items_are_matched_by_id_and_each_has_its_own_fate() -> None:
     items = [
         {"client_order_id": "c4", "order_id": "o4", "fill_count": None, "remaining_count": "oops"},
-        {"client_order_id": "c2", "error": {"code": "invalid_order", "message": "m", "details": "post only cross"}},
-        {"client_order_id": "c1", "order_id": "o1", "fill_count": "0.00", "remaining_count": "5.00", "error": None},
+        {
+            "client_order_id": "c2",
+            "error": {"code": "invalid_order", "message": "m", "details": "post only cross"},
+        },
+        {
+            "client_order_id": "c1",
+            "order_id": "o1",
+            "fill_count": "0.00",
+            "remaining_count": "5.00",
+            "error": None,
+        },
         {"client_order_id": "c5", "error": {"code": "exchange_unavailable", "message": "m"}},
         {"client_order_id": "c6", "order_id": "a", "fill_count": "0.00", "remaining_count": "1.00"},
         {"client_order_id": "c6", "order_id": "b", "fill_count": "0.00", "remaining_count": "1.00"},
@@ -149,7 +172,10 @@ def test_batch_cancels_are_matched_by_order_id() -> None:
     ("result", "outcome"),
     [
         (Lost("timeout"), Unknown(0, "timeout")),
-        (said(429, {"error": "too many requests"}), Refused(429, "too_many_requests", "too many requests", True)),
+        (
+            said(429, {"error": "too many requests"}),
+            Refused(429, "too_many_requests", "too many requests", True),
+        ),
         (said(201, b"nonsense"), Unknown(201, "unparseable")),
         (said(201, {"orders": None}), Unknown(201, "unparseable")),
     ],

@@ -54,8 +54,17 @@ class Feeding:
         msg |= {} if no is None else {"no_dollars_fp": no}
         return self.say("orderbook_snapshot", sid=sid, seq=seq, msg=msg, **more)
 
-    def delta(self, market: str, seq: int, sid: int = 1, *, stamp: int | None = None, **changes: Any) -> list[FeedEvent]:
-        msg = {"market_ticker": market, "price_dollars": "0.9600", "delta_fp": "-54.00", "side": "yes", "clock": 9, "ts_ms": 500} | changes
+    def delta(
+        self, market: str, seq: int, sid: int = 1, *, stamp: int | None = None, **changes: Any
+    ) -> list[FeedEvent]:
+        msg = {
+            "market_ticker": market,
+            "price_dollars": "0.9600",
+            "delta_fp": "-54.00",
+            "side": "yes",
+            "clock": 9,
+            "ts_ms": 500,
+        } | changes
         more = {} if stamp is None else {"sending_ts_ms": stamp}
         return self.say("orderbook_delta", sid=sid, seq=seq, msg=msg, **more)
 
@@ -109,7 +118,10 @@ def test_long_lists_of_markets_go_out_in_pieces_once_the_subscription_is_known()
 
     feeding.subscribed("orderbook_delta", 9)
 
-    assert [(c["cmd"], c["params"]["sid"], c["params"]["action"], c["params"]["market_tickers"]) for c in feeding.commands()] == [
+    assert [
+        (c["cmd"], c["params"]["sid"], c["params"]["action"], c["params"]["market_tickers"])
+        for c in feeding.commands()
+    ] == [
         ("update_subscription", 9, "add_markets", ["C", "D"]),
         ("update_subscription", 9, "add_markets", ["E"]),
     ]
@@ -149,7 +161,11 @@ def test_a_snapshot_is_one_yes_book_with_the_best_level_first() -> None:
     feeding.subscribed("orderbook_delta", 1)
 
     events = feeding.snapshot(
-        "A", 1, yes=[["0.0800", "300.00"], ["0.2200", "333.00"]], no=[["0.5400", "20.00"], ["0.5600", "146.00"]], sending_ts_ms=900
+        "A",
+        1,
+        yes=[["0.0800", "300.00"], ["0.2200", "333.00"]],
+        no=[["0.5400", "20.00"], ["0.5600", "146.00"]],
+        sending_ts_ms=900,
     )
 
     assert events == [
@@ -235,7 +251,11 @@ def test_after_a_gap_the_books_come_back_only_with_new_snapshots() -> None:
 
     feeding.say("unsubscribed", id=number, sid=1, seq=12)
     again = feeding.commands()[0]
-    assert (again["cmd"], again["params"]["channels"], again["params"]["market_tickers"]) == ("subscribe", ["orderbook_delta"], ["A"])
+    assert (again["cmd"], again["params"]["channels"], again["params"]["market_tickers"]) == (
+        "subscribe",
+        ["orderbook_delta"],
+        ["A"],
+    )
     feeding.subscribed("orderbook_delta", 3, again["id"])
     assert feeding.delta("A", 1, sid=3, ts_ms=None) == []
     assert kinds(feeding.snapshot("A", 2, sid=3)) == [BookSnapshot]
@@ -364,7 +384,9 @@ def test_markets_that_the_venue_refuses_to_add_cost_no_others() -> None:
     feeding.session.add_markets(["BAD"])
     number = feeding.commands()[0]["id"]
 
-    assert feeding.say("error", id=number, msg={"code": 26, "msg": "limit"}) == [FeedStale(("BAD",), "error 26: limit")]
+    assert feeding.say("error", id=number, msg={"code": 26, "msg": "limit"}) == [
+        FeedStale(("BAD",), "error 26: limit")
+    ]
     assert feeding.session.markets == ("A",)
     assert kinds(feeding.delta("A", 2, ts_ms=None)) == [BookDelta]
 
@@ -529,13 +551,30 @@ def test_own_fills_orders_positions_and_groups_come_in_our_units() -> None:
     assert (told.order.client_order_id, told.order.reason) == ("", "SelfTradeCancel")
     assert (told.order.expires_ms, told.order.updated_ms) == (1_733_050_800_000, 1_733_047_200_000)
 
-    position = {"market_ticker": "A", "position_fp": "-3.00", "position_cost_dollars": "50.0000", "realized_pnl_dollars": "-1.5", "fees_paid_dollars": "1.0000"}
+    position = {
+        "market_ticker": "A",
+        "position_fp": "-3.00",
+        "position_cost_dollars": "50.0000",
+        "realized_pnl_dollars": "-1.5",
+        "fees_paid_dollars": "1.0000",
+    }
     told = feeding.say("market_position", sid=3, msg=position)[0]
     assert isinstance(told, OwnPosition)
-    assert (told.position.qty_e2, told.position.exposure_e6, told.position.realised_e6) == (-300, 50_000_000, -1_500_000)
+    assert (told.position.qty_e2, told.position.exposure_e6, told.position.realised_e6) == (
+        -300,
+        50_000_000,
+        -1_500_000,
+    )
 
-    update = {"event_type": "limit_updated", "order_group_id": "g", "contracts_limit_fp": "150.00", "ts_ms": 5}
-    assert feeding.say("order_group_updates", sid=4, seq=1, msg=update) == [GroupUpdate("g", "limit_updated", 15_000, 5)]
+    update = {
+        "event_type": "limit_updated",
+        "order_group_id": "g",
+        "contracts_limit_fp": "150.00",
+        "ts_ms": 5,
+    }
+    assert feeding.say("order_group_updates", sid=4, seq=1, msg=update) == [
+        GroupUpdate("g", "limit_updated", 15_000, 5)
+    ]
 
 
 def test_a_markets_life_comes_with_what_changed() -> None:
@@ -544,17 +583,49 @@ def test_a_markets_life_comes_with_what_changed() -> None:
     feeding.subscribed("market_lifecycle_v2", 1)
     bands = [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}]
 
-    created = {"event_type": "created", "market_ticker": "M", "exchange_index": 2, "open_ts": 1, "close_ts": 1_694_721_600, "price_ranges": bands, "additional_metadata": {"event_ticker": "E", "floor_strike": 4_487}}
+    created = {
+        "event_type": "created",
+        "market_ticker": "M",
+        "exchange_index": 2,
+        "open_ts": 1,
+        "close_ts": 1_694_721_600,
+        "price_ranges": bands,
+        "additional_metadata": {"event_ticker": "E", "floor_strike": 4_487},
+    }
     told = [
         feeding.say("market_lifecycle_v2", sid=1, seq=1, msg=created),
-        feeding.say("market_lifecycle_v2", sid=1, seq=2, msg={"event_type": "determined", "market_ticker": "M", "result": "yes", "settlement_value": "1.0000"}),
+        feeding.say(
+            "market_lifecycle_v2",
+            sid=1,
+            seq=2,
+            msg={
+                "event_type": "determined",
+                "market_ticker": "M",
+                "result": "yes",
+                "settlement_value": "1.0000",
+            },
+        ),
         feeding.say("event_lifecycle", sid=1, seq=3, msg={"event_ticker": "E", "exchange_index": 2}),
-        feeding.say("event_fee_update", sid=1, seq=4, msg={"event_ticker": "E", "fee_type_override": "quadratic", "fee_multiplier_override": 0.5}),
-        feeding.say("market_lifecycle_v2", sid=1, seq=5, msg={"event_type": "a_new_word", "market_ticker": "M"}),
+        feeding.say(
+            "event_fee_update",
+            sid=1,
+            seq=4,
+            msg={"event_ticker": "E", "fee_type_override": "quadratic", "fee_multiplier_override": 0.5},
+        ),
+        feeding.say(
+            "market_lifecycle_v2", sid=1, seq=5, msg={"event_type": "a_new_word", "market_ticker": "M"}
+        ),
     ]
 
     assert [events[0] for events in told] == [
-        Lifecycle("created", "M", close_ms=1_694_721_600_000, shard=2, event="E", grid=(BandV1(start_e4=0, end_e4=10_000, step_e4=10),)),
+        Lifecycle(
+            "created",
+            "M",
+            close_ms=1_694_721_600_000,
+            shard=2,
+            event="E",
+            grid=(BandV1(start_e4=0, end_e4=10_000, step_e4=10),),
+        ),
         Lifecycle("determined", "M", result="yes", settlement_value_e4=10_000),
         Lifecycle("event_lifecycle", "", event="E", shard=2),
         Lifecycle("event_fee_update", "", event="E", fee_type="quadratic", fee_multiplier_e4=5_000),

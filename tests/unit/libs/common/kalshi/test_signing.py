@@ -89,7 +89,13 @@ def test_unusable_keys_are_refused_without_quoting_them(rsa_key: rsa.RSAPrivateK
         serialization.BestAvailableEncryption(b"pass"),
     )
     curve = pem_of(ec.generate_private_key(ec.SECP256R1()), serialization.PrivateFormat.PKCS8)
-    for key_id, pem in [("k", b"SECRET"), ("k", encrypted), ("k", curve), ("", ED25519_PEM), ("a\r\nb", ED25519_PEM)]:
+    for key_id, pem in [
+        ("k", b"SECRET"),
+        ("k", encrypted),
+        ("k", curve),
+        ("", ED25519_PEM),
+        ("a\r\nb", ED25519_PEM),
+    ]:
         with pytest.raises(KeyUnusable) as refused:
             Signer.from_pem(key_id, pem)
         assert "SECRET" not in str(refused.value)

@@ -53,7 +53,11 @@ async def test_it_serves_an_httpx_client(http: ScriptedHttp, transport: LeanTran
 
     assert posted.json() == {"echo": '{"a":1}'}
     seen = http.seen[0]
-    assert (seen.method, seen.target, seen.headers["x-own"]) == ("DELETE", "/trade-api/v2/portfolio?x=1", "yes")
+    assert (seen.method, seen.target, seen.headers["x-own"]) == (
+        "DELETE",
+        "/trade-api/v2/portfolio?x=1",
+        "yes",
+    )
     assert seen.headers["content-type"] == "application/json"
 
 

@@ -16,13 +16,14 @@ from libs.common.kalshi.wire_text import (
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("0.5600", 5_600), ("1.0000", 10_000), ("0.56", 5_600), ("0.0001", 1), ("0.120000", 1_200)]
+    ("text", "value"),
+    [("0.5600", 5_600), ("1.0000", 10_000), ("0.56", 5_600), ("0.0001", 1), ("0.120000", 1_200)],
 )
 def test_prices_are_read_exactly_in_every_form_the_venue_writes(text: str, value: int) -> None:
     assert price_e4(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "0.56001", "1.0001", "-0.1", "٠.٥", "0,5", "5e-1", "0.5 "])
+@pytest.mark.parametrize("text", ["", "0.56001", "1.0001", "-0.1", "\u0660.\u0665", "0,5", "5e-1", "0.5 "])
 def test_prices_of_another_form_are_malformed(text: str) -> None:
     with pytest.raises(MalformedWire):
         price_e4(text)
@@ -38,6 +39,7 @@ def test_counts_are_signed_where_a_change_is_and_not_where_a_size_is() -> None:
 
 def test_the_table_of_seen_counts_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire_text, "REMEMBERED_MAX", 10)
+    monkeypatch.setattr(wire_text, "_COUNTS", {})
     for n in range(100):
         assert qty_e2(f"{n}.00") == n * 100
     assert len(wire_text._COUNTS) <= 10
