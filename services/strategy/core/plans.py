@@ -101,7 +101,8 @@ class Plans:
             except msgspec.DecodeError as e:
                 raise BadSettings(str(e)) from None
             live = {**self._live, market: entry}
-            for name in sorted({market} if market != DEFAULT else {DEFAULT, *live, *self._static}):
+            others = sorted({*live, *self._static} - {DEFAULT}) if market == DEFAULT else []
+            for name in (market, *others):
                 self._make(name, self._static, live)
             self._live = live
         self._revision = max(self._revision, revision)
