@@ -24,11 +24,11 @@ from rich.table import Table
 from libs.cli import demo as demo_command
 from libs.cli import operate, runfile
 from libs.cli import up as up_command
-from libs.cli.places import ROOT, Places, var_root
+from libs.cli.places import ROOT, SERVICES, Places, var_root
 from libs.cli.servers import ServerMissing
 from libs.cli.signals import own_foreground
 from libs.cli.supervisor import StartFailed
-from libs.cli.world import SERVICES, OtherVenue, Wish, clean_env, venue_env
+from libs.cli.world import OtherVenue, Wish, clean_env, venue_env
 from libs.common.bus.api import BusError
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.streams import create_streams

@@ -23,11 +23,12 @@ from rich.live import Live
 
 from libs.cli import display, evidence, operate, venue_admin
 from libs.cli.audit import Verdict, compare
+from libs.cli.places import SERVICES
 from libs.cli.signals import stop_event
 from libs.cli.summary import HaltLine, Latency, MarketLine, Summary
 from libs.cli.supervisor import Supervisor
 from libs.cli.watch import Watcher
-from libs.cli.world import SERVICES, Wish, World
+from libs.cli.world import Wish, World
 from libs.common.bus.api import Bus, BusError
 from libs.common.bus.layout import INIT_HALT_SOURCE
 from libs.common.kalshi.rest import VenueReader
@@ -111,7 +112,7 @@ class Demo:
         await unless(stop, world.start())
         if stop.is_set():
             return 0
-        venue = world.account_key
+        venue = world.account_key()
         async with (
             operate.operator_bus(world.run) as bus,
             evidence.account_reader(venue.rest_url, venue.key_id, venue.key_file) as reader,
@@ -148,7 +149,7 @@ class Demo:
         async with self._shown(watcher, began_s) as show:
             while not stop.is_set():
                 await watcher.poll()
-                progress = Progress.of(await venue_admin.ask(world.account_key.rest_url, "progress"))
+                progress = Progress.of(await venue_admin.ask(world.account_key().rest_url, "progress"))
                 show()
                 elapsed_s = time.monotonic() - began_s
                 if is_done(progress, elapsed_s, self._duration_s, self._wish.speed, is_tape=is_tape):

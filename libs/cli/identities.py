@@ -2,8 +2,7 @@
 
 Permissions come from `libs/common/bus/permissions.py`, which renders them from
 the subject table. Passwords are new at every start and lie in files that only
-the owner may read; the server gets them hashed by nothing, since its
-configuration is such a file too.
+the owner may read, the server's configuration included.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ import os
 import secrets
 from pathlib import Path
 
-from libs.cli.places import Places
+from libs.cli.places import SERVICES, Places
+from libs.common.bus.permissions import INIT, OPERATOR, render_server_config
 from libs.common.env import Env
 
 
@@ -21,23 +21,12 @@ def config_path(places: Places) -> Path:
     return places.credentials / "nats.conf"
 
 
-def write(_env: Env, places: Places, *, nats_port: int, monitor_port: int) -> dict[str, Path]:
+def write(env: Env, places: Places, *, nats_port: int, monitor_port: int) -> dict[str, Path]:
     """Write configuration and password files; return the file of each user."""
     places.credentials.mkdir(parents=True, exist_ok=True, mode=0o700)
-    users = ["init", "operator", "marketdata", "strategy", "executor", "reconciler", "riskguard"]
-    passwords = {user: secrets.token_urlsafe(24) for user in users}
-    said = " ".join(f'{{user: "{u}", password: "{p}"}}' for u, p in passwords.items())
-    _private(
-        config_path(places),
-        f"""
-listen: "127.0.0.1:{nats_port}"
-http: "127.0.0.1:{monitor_port}"
-jetstream {{ store_dir: "{places.nats}", sync_interval: always }}
-authorization {{ users = [ {said} ] }}
-ping_interval: "1s"
-ping_max: 2
-""",
-    )
+    passwords = {user: secrets.token_urlsafe(24) for user in (INIT, OPERATOR, *SERVICES)}
+    text = render_server_config(env, str(places.nats), nats_port, monitor_port, passwords)
+    _private(config_path(places), text)
     files: dict[str, Path] = {}
     for user, password in passwords.items():
         files[user] = places.credentials / f"{user}.password"

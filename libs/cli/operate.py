@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from libs.cli.places import SERVICES
 from libs.cli.runfile import RunFile
 from libs.common.bus.api import Bus, BusError
 from libs.common.bus.nats import NatsBus
@@ -25,7 +26,6 @@ from libs.common.messages.control import HaltV1
 from libs.common.messages.health import StatusV1
 from libs.common.subjects import Subjects
 
-SERVICES: Final = ("marketdata", "strategy", "executor", "reconciler", "riskguard")
 _STATUS: Final = WireDecoder(StatusV1)
 
 

@@ -11,6 +11,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 """The checkout."""
 CONFIG_ROOT: Final = ROOT / "deploy" / "config"
 
+SERVICES: Final = ("marketdata", "strategy", "executor", "reconciler", "riskguard")
+
 
 def var_root() -> Path:
     """Return ``var``; ``DORA_VAR`` moves it, so that two worlds can live in one checkout."""

@@ -22,6 +22,7 @@ from typing import Final, Self
 
 from libs.cli.restarts import RestartRule, StayDown
 
+START_TRIES: Final = 4
 _READY_POLL_S: Final = 0.05
 _TAIL_BYTES: Final = 2_000
 
@@ -119,10 +120,15 @@ class Supervisor:
             StartFailed: It stays down, or did not become ready in time; the end of its log is told.
         """
         spec = self._running[name].spec
+        before = self.restarts.get(name, 0)
         deadline_s = time.monotonic() + timeout_s
         while not await spec.is_ready():
             if name in self.down:
                 raise StartFailed(f"{name} stays down: {self.down[name]}\n{self.log_tail(name)}")
+            if self.restarts.get(name, 0) - before >= START_TRIES - 1:
+                raise StartFailed(
+                    f"{name} died {START_TRIES} times before it was ready\n{self.log_tail(name)}"
+                )
             if time.monotonic() > deadline_s:
                 raise StartFailed(f"{name} was not ready after {timeout_s:.0f} s\n{self.log_tail(name)}")
             await asyncio.sleep(_READY_POLL_S)
@@ -148,16 +154,14 @@ class Supervisor:
         running.stop_asked.set()
         process = running.process
         if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            _signal(process, signal.SIGTERM)
             try:
                 await asyncio.wait_for(process.wait(), running.spec.stop_grace_s)
             except TimeoutError:
                 self._notice(
                     f"{name} did not end within {running.spec.stop_grace_s:.0f} s of SIGTERM and was killed"
                 )
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                _signal(process, signal.SIGKILL)
                 await process.wait()
         await running.task
         self._running.pop(name, None)
@@ -210,14 +214,20 @@ class Supervisor:
             self.restarts[spec.name] = self.restarts.get(spec.name, 0) + 1
             running.process = await self._spawn(spec)
             if running.stop_asked.is_set():  # asked while it was being started: nobody else would end it
-                with contextlib.suppress(ProcessLookupError):
-                    running.process.kill()
+                _signal(running.process, signal.SIGKILL)
 
     def _tell_reaper(self, line: str) -> None:
         reaper = self._reaper
         if reaper is not None and reaper.stdin is not None and reaper.returncode is None:
             with contextlib.suppress(OSError):
                 os.write(reaper.stdin.get_extra_info("pipe").fileno(), f"{line}\n".encode())
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal without polling: `Process.send_signal` may reap the child and lose its exit code."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def told_exit(code: int) -> str:

@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from libs.cli import identities, runfile, servers
-from libs.cli.places import ROOT, Places
+from libs.cli.places import ROOT, SERVICES, Places
 from libs.cli.ports import free_ports
 from libs.cli.restarts import RestartRule
 from libs.cli.supervisor import ProcessSpec, Supervisor
@@ -31,7 +31,6 @@ from libs.common.domain.ids import run_id
 from libs.common.env import Env
 from libs.common.subjects import Stream, Subjects
 
-SERVICES: Final = ("marketdata", "strategy", "executor", "reconciler", "riskguard")
 KEYLESS: Final = frozenset({"strategy"})
 """It holds no key of the venue, by design."""
 _STAGES: Final[dict[str, int]] = {
@@ -155,19 +154,19 @@ class World:
         """Return the projections' store."""
         return f"redis://127.0.0.1:{self.ports.redis}/0"
 
-    @property
-    def account_key(self) -> OtherVenue:
-        """Return the venue and the key that the services use."""
+    def account_key(self, service: str = "executor") -> OtherVenue:
+        """Return the venue and the key that a service uses; another's venue gave us one key for all."""
         if self.wish.venue is not None:
             return self.wish.venue
         assert self.venue is not None, "the simulated venue is ready before it is asked for"
-        account = self.venue.accounts[0]
+        named = {account.name: account for account in self.venue.accounts}
+        account = named.get(service, self.venue.accounts[0])  # the first is for trading
         return OtherVenue(self.venue.rest_url, self.venue.ws_url, account.key_id, Path(account.key_file))
 
     @property
     def run(self) -> runfile.RunFile:
         """Return what the run file says now."""
-        venue = self.account_key
+        venue = self.account_key()
         names = [*SERVICES, *(["simexchange"] if self.wish.venue is None else [])]
         return runfile.RunFile(
             env=self.wish.env.value,
@@ -217,7 +216,7 @@ class World:
             await self._start_venue()
         self._is_told = True
         self.tell()
-        self._say(f"venue: {self.account_key.rest_url}")
+        self._say(f"venue: {self.account_key().rest_url}")
         for name in SERVICES:
             await self.supervisor.start(self._service(name))
         for name in SERVICES:
@@ -315,7 +314,7 @@ class World:
             "REDIS_URL": self.redis_url,
         }
         if name not in KEYLESS:
-            venue = self.account_key
+            venue = self.account_key(name)
             told |= {
                 "DORA_VENUE_REST_URL": venue.rest_url,
                 "DORA_VENUE_WS_URL": venue.ws_url,
