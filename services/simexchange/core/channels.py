@@ -273,7 +273,7 @@ class Hub:
             listed = [{"channel": s.channel, "sid": s.sid} for s in session.by_sid.values()]
             session.reply(now_ms, command_id, type="ok", msg=listed)
             return
-        if kind not in {"subscribe", "unsubscribe", "update_subscription"}:
+        if not isinstance(kind, str) or kind not in {"subscribe", "unsubscribe", "update_subscription"}:
             raise CommandError(5)
         params = command.get("params")
         if params is None:
@@ -293,7 +293,7 @@ class Hub:
             raise CommandError(3)
         if not isinstance(channels, list):
             raise CommandError(11)
-        if any(channel not in CHANNELS for channel in channels):
+        if any(not isinstance(channel, str) or channel not in CHANNELS for channel in channels):
             raise CommandError(8)
         markets = self._markets(params, ids_allowed=channels == [TICKER])
         if BOOK in channels and not markets:

@@ -120,7 +120,8 @@ class TapeSource:
             return
         lag_ns = max(0, now_ns - self.clock.due_ns(self._heap[0][0]))
         for playing in self._tapes:
-            if playing.is_over or playing.head is None:
+            has_closed = playing.head is None and playing.close_ns <= now_ns
+            if playing.is_over or has_closed:
                 continue
             wanted_ns = self._close_ns(playing) + lag_ns
             drift_ns = wanted_ns - playing.close_ns

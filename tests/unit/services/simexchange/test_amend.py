@@ -6,7 +6,14 @@ import pytest
 
 from libs.common.domain.side import Side
 from services.simexchange.core.orders import Order, OrderStatus
-from services.simexchange.core.requests import AmendRequest, DecreaseRequest, OrderRef, Placed, Reduced, Rejection
+from services.simexchange.core.requests import (
+    AmendRequest,
+    DecreaseRequest,
+    OrderRef,
+    Placed,
+    Reduced,
+    Rejection,
+)
 from tests.support.venue_core import MARKET, NS_PER_S, Pit, code
 
 
@@ -25,7 +32,9 @@ def amend(pit: Pit, order: Order, **changes: object) -> Placed | Rejection:
     return pit.venue.amend(order.account, AmendRequest(**(facts | changes)), pit.now_ns)  # type: ignore[arg-type]
 
 
-def decrease(pit: Pit, order: Order, by_e2: int | None = None, to_e2: int | None = None) -> Reduced | Rejection:
+def decrease(
+    pit: Pit, order: Order, by_e2: int | None = None, to_e2: int | None = None
+) -> Reduced | Rejection:
     request = DecreaseRequest(OrderRef(order.order_id, order.market), by_e2, to_e2)
     return pit.venue.decrease(order.account, request, pit.now_ns)
 
@@ -36,7 +45,11 @@ def test_decrease_keeps_the_place_in_the_queue(pit: Pit) -> None:
     answer = decrease(pit, first, by_e2=100)
 
     assert isinstance(answer, Reduced)
-    assert (answer.remaining_e2, pit.market.book.ahead_of(first), pit.market.book.ahead_of(second)) == (200, 0, 200)
+    assert (answer.remaining_e2, pit.market.book.ahead_of(first), pit.market.book.ahead_of(second)) == (
+        200,
+        0,
+        200,
+    )
 
 
 @pytest.mark.parametrize(("by_e2", "to_e2"), [(300, None), (999, None), (None, 0)])

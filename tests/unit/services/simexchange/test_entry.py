@@ -155,7 +155,11 @@ def test_reduce_only_without_a_position_ends_at_once(pit: Pit) -> None:
 
     order = pit.ask("alice", 4900, 200, tif=IOC, reduce_only=True)
 
-    assert (order.filled_e2, order.status, order.reason) == (0, OrderStatus.CANCELED, Reason.REDUCE_ONLY_CANCEL)
+    assert (order.filled_e2, order.status, order.reason) == (
+        0,
+        OrderStatus.CANCELED,
+        Reason.REDUCE_ONLY_CANCEL,
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,9 @@ def test_reduce_only_without_a_position_ends_at_once(pit: Pit) -> None:
         ({"post_only": True, "tif": IOC}, "post_only requires good_till_canceled"),
     ],
 )
-def test_an_order_that_contradicts_itself_is_refused(pit: Pit, changes: dict[str, object], details: str) -> None:
+def test_an_order_that_contradicts_itself_is_refused(
+    pit: Pit, changes: dict[str, object], details: str
+) -> None:
     answer = pit.send("alice", Side.BID, 4700, **changes)
 
     assert isinstance(answer, Rejection)
