@@ -23,6 +23,12 @@ from services.marketdata.core.whale import WhaleRules, Whales
 DEPTH = 20
 """Levels a side in `md.book`."""
 
+Reach = int
+"""How far up a change reached: below the published levels, into them, or to the touch."""
+NOWHERE: Reach = 0
+IN_DEPTH: Reach = 1
+AT_TOUCH: Reach = 2
+
 
 class Book:
     """The book of one market and everything estimated from it."""
@@ -119,8 +125,8 @@ class Book:
         self.crossed_since_ms = 0
         self._refresh_sibling()
 
-    def apply(self, delta: BookDelta, whales: list[WhaleV1]) -> bool:
-        """Apply one change and return whether the published levels changed; whales are appended.
+    def apply(self, delta: BookDelta, whales: list[WhaleV1]) -> Reach:
+        """Apply one change and return how far up it reached; whales are appended.
 
         Raises:
             BookCorrupt: The change contradicts the book, which is unchanged.
@@ -128,7 +134,7 @@ class Book:
         clock = delta.clock
         if clock:
             if clock <= self._snapshot_clock:
-                return False  # the snapshot includes it (kalshi-api 23.5)
+                return NOWHERE  # the snapshot includes it (kalshi-api 23.5)
             if clock < self.clock:
                 raise BookCorrupt(f"clock of at least {self.clock}, was {clock}")
             self.clock = clock
@@ -147,7 +153,8 @@ class Book:
             level_e2 == 0 and (best is None or self._is_beyond(delta.side, price_e4, best))
         ):
             self._look_at_touch()
-        return ladder.is_within(price_e4, DEPTH)
+            return AT_TOUCH
+        return IN_DEPTH if ladder.is_within(price_e4, DEPTH) else NOWHERE
 
     def on_trade(self, trade: PublicTrade) -> None:
         """Take a public trade."""

@@ -3,9 +3,10 @@
 A market that changes again before its message left is sent once (design section
 5). The first change after a quiet interval leaves immediately, so the path from
 tick to order waits for nothing; under load one market sends at most one book an
-interval, and all markets together keep a budget, oldest change first. A market
-that does not change is still sent once per refresh time, because a book is
-worth only as much as the exchange time it vouches for.
+interval, and all markets together keep a budget, oldest change first. Changes
+of the touch, from which quotes are made, have a shorter interval than changes
+behind it. A market that does not change is still sent once per refresh time,
+because a book is worth only as much as the exchange time it vouches for.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import msgspec
 class ConflationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Pace of publication."""
 
-    interval_ms: int = 5
-    """Least time between two books of one market."""
+    interval_ms: int = 2
+    """Least time between two books of one market when its touch changed."""
+    depth_interval_ms: int = 20
+    """The same when only levels behind the touch changed."""
     refresh_ms: int = 1_000
     """A book that did not change is sent again after this time."""
     books_per_s_max: int = 5_000
@@ -34,8 +37,8 @@ class Due:
 
     Attributes:
         market: Its id.
-        origin_ns: Monotonic arrival of the first change not yet published; the time
-            of the poll if nothing changed.
+        origin_ns: Monotonic arrival of the first change of the touch not yet published;
+            else of the first change; the time of the poll if nothing changed.
         is_refresh: True if nothing changed and only the exchange time is new.
     """
 
@@ -49,11 +52,13 @@ class Conflator:
 
     def __init__(self, rules: ConflationRules) -> None:
         self._interval_ns = rules.interval_ms * 1_000_000
+        self._depth_interval_ns = max(rules.depth_interval_ms, rules.interval_ms) * 1_000_000
         self._refresh_ns = rules.refresh_ms * 1_000_000
         self._cost_ns = 1_000_000_000 // max(1, rules.books_per_s_max)
         self._burst_ns = 50_000_000  # twentieth of a second of budget may leave at once
         self._free_ns = 0
-        self._origins: dict[str, int] = {}  # pending markets and the arrival of their first change
+        self._origins: dict[str, int] = {}  # pending markets and the arrival that counts
+        self._touched: set[str] = set()  # of those: the touch changed
         self._ready: dict[str, None] = {}  # of those: may leave as soon as the budget allows
         self._waiting: list[tuple[int, str]] = []  # of those: not before this time
         self._sent: OrderedDict[str, int] = OrderedDict()  # last publication, oldest first
@@ -67,14 +72,24 @@ class Conflator:
         """Forget a market."""
         self._sent.pop(market, None)
         self._origins.pop(market, None)
+        self._touched.discard(market)
         self._ready.pop(market, None)
 
-    def mark(self, market: str, origin_ns: int) -> None:
-        """Note that a market changed; cheap when it is already pending."""
-        if market in self._origins:
-            return
+    def mark(self, market: str, origin_ns: int, *, is_touch: bool = True) -> None:
+        """Note that a market changed; cheap when it is already pending for the same reason."""
+        if is_touch:
+            if market in self._touched:
+                return
+            self._touched.add(market)
+            interval_ns = self._interval_ns
+        else:
+            if market in self._origins:
+                return
+            interval_ns = self._depth_interval_ns
         self._origins[market] = origin_ns
-        due_ns = self._sent.get(market, 0) + self._interval_ns
+        if market in self._ready:
+            return
+        due_ns = self._sent.get(market, 0) + interval_ns
         if due_ns <= origin_ns:
             self._ready[market] = None
         else:
@@ -83,6 +98,7 @@ class Conflator:
     def mark_urgent(self, market: str, origin_ns: int) -> None:
         """Note a change that must not wait for the interval: a book that became stale."""
         self._origins.setdefault(market, origin_ns)
+        self._touched.add(market)
         self._ready[market] = None
 
     def due(self, mono_ns: int) -> list[Due]:
@@ -120,6 +136,7 @@ class Conflator:
         return refresh_ns
 
     def _mark_sent(self, market: str, mono_ns: int) -> None:
+        self._touched.discard(market)
         if market in self._sent:
             self._sent[market] = mono_ns
             self._sent.move_to_end(market)

@@ -32,7 +32,7 @@ from libs.common.kalshi.model import (
 from libs.common.messages.base import Wire
 from libs.common.messages.market import BookV1, MarketState, SiblingV1, TopV1, TradeV1, WhaleV1
 from libs.common.runtime.errors import BookCorrupt
-from services.marketdata.core.book import DEPTH, Book
+from services.marketdata.core.book import AT_TOUCH, DEPTH, Book
 from services.marketdata.core.catalog import Catalog
 from services.marketdata.core.conflate import ConflationRules, Conflator, Due
 from services.marketdata.core.staleness import Freshness
@@ -182,8 +182,9 @@ class FeedCore:
                     continue  # the snapshot on its way includes it
                 whales: list[WhaleV1] = []
                 try:
-                    if book.apply(event, whales):
-                        mark(event.market, received_mono_ns)
+                    reach = book.apply(event, whales)
+                    if reach:
+                        mark(event.market, received_mono_ns, is_touch=reach == AT_TOUCH)
                 except BookCorrupt as e:
                     self.counters["books_corrupt"] += 1
                     effects += self._withdraw((event.market,), str(e), received_mono_ns)
