@@ -46,12 +46,26 @@ app = typer.Typer(
 )
 
 REFUSED = 2
+_SET_BY_UP = {
+    "DORA_VENUE_REST_URL": "http://127.0.0.1/trade-api/v2",
+    "DORA_VENUE_WS_URL": "ws://127.0.0.1/trade-api/ws/v2",
+    "DORA_VENUE_KEY_ID": "set-by-dora-up",
+    "DORA_VENUE_KEY_FILE": "set-by-dora-up.pem",
+}
+"""Stand in for what `dora up` tells the services, so that the rest of a configuration can be checked."""
 _EnvOption = Annotated[Env, typer.Option("--env", help="sim, paper, demo or live", envvar="DORA_ENV")]
 _Tape = Annotated[
     Path | None, typer.Option("--tape", help="a recording, a market's folder, or a folder of them")
 ]
 _Speed = Annotated[float, typer.Option("--speed", min=0.01, help="recorded seconds a second")]
 _Seed = Annotated[int | None, typer.Option("--seed", help="seed of the synthetic flow")]
+
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", exists=True, file_okay=False, resolve_path=True, help="folder with <service>.toml files"
+    ),
+]
 
 
 def _fail(text: object, code: int = REFUSED) -> NoReturn:
@@ -98,6 +112,7 @@ def up(  # noqa: PLR0917 - typer makes each an option
     speed: _Speed = 1.0,
     seed: _Seed = None,
     port: Annotated[int, typer.Option(min=0, max=65_000, help="first of consecutive ports; 0: any free")] = 0,
+    config: _Config = None,
 ) -> None:
     """Start NATS, Valkey, the simulated venue and all services, and keep them alive."""
     wish = Wish(
@@ -108,6 +123,7 @@ def up(  # noqa: PLR0917 - typer makes each an option
         speed=speed,
         seed=seed,
         port=port,
+        config=config,
     )
     _run(lambda: up_command.main(wish))
 
@@ -118,9 +134,12 @@ def demo(
     tape: _Tape = None,
     speed: _Speed = 1.0,
     seed: _Seed = None,
+    config: _Config = None,
 ) -> None:
     """Trade in a fresh simulated venue, show it, end in order, audit against the venue's own account."""
-    wish = Wish(env=Env.SIM, name="demo", is_fresh=True, tape=_existing(tape), speed=speed, seed=seed, port=0)
+    wish = Wish(
+        env=Env.SIM, name="demo", is_fresh=True, tape=_existing(tape), speed=speed, seed=seed, config=config
+    )
 
     def run() -> int:
         up_command.refuse(wish)
@@ -152,7 +171,6 @@ def sim(
     file = var_root() / "sim" / "venue.json"
     file.unlink(missing_ok=True)
     told = venue_env(
-        Places("sim", "sim"),
         wish,
         rest_port=port,
         ws_port=port + 1 if port else 0,
@@ -303,13 +321,14 @@ def show_env(env: _EnvOption = Env.SIM) -> None:
 def check_config(
     env: _EnvOption = Env.SIM,
     service: Annotated[str, typer.Argument(help="one service; without it all")] = "",
+    config: _Config = None,
 ) -> None:
     """Print every service's configuration, redacted, with its hash; exit 2 if one is refused."""
     names = [service] if service else [*SERVICES, *(["simexchange"] if env is Env.SIM else [])]
-    places = Places(env.value, env.value)
+    wish = Wish(env=env, name=env.value, config=config)
     code = 0
     for name in names:
-        ours = {"DORA_CONFIG": str(places.config(name)), "DORA_ENV": env.value}
+        ours = _SET_BY_UP | {"DORA_CONFIG": str(wish.config_of(name)), "DORA_ENV": env.value}
         given = {k: v for k, v in os.environ.items() if k.startswith("DORA_")}
         done = subprocess.run(
             (sys.executable, "-m", f"services.{name}", "--check-config"),

@@ -64,7 +64,3 @@ class Places:
     def state(self, service: str) -> Path:
         """Return a service's own folder, with its latch file."""
         return self.home / "state" / service
-
-    def config(self, service: str) -> Path:
-        """Return the configuration file of a service in this environment."""
-        return CONFIG_ROOT / self.env / f"{service}.toml"

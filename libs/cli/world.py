@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from libs.cli import identities, runfile, servers
-from libs.cli.places import ROOT, SERVICES, Places
+from libs.cli.places import CONFIG_ROOT, ROOT, SERVICES, Places
 from libs.cli.ports import free_ports
 from libs.cli.restarts import RestartRule
 from libs.cli.supervisor import ProcessSpec, Supervisor
@@ -70,6 +70,7 @@ class Wish:
         speed: How many times faster than recorded.
         seed: Of the synthetic flow.
         port: First of consecutive ports; 0 takes any free ones.
+        config: Folder with one file a service; None takes the environment's own under ``deploy/config``.
     """
 
     env: Env
@@ -80,6 +81,11 @@ class Wish:
     speed: float = 1.0
     seed: int | None = None
     port: int = 0
+    config: Path | None = None
+
+    def config_of(self, service: str) -> Path:
+        """Return the configuration file of a service."""
+        return (self.config or CONFIG_ROOT / self.env.value) / f"{service}.toml"
 
 
 class VenueAccount(msgspec.Struct, frozen=True):
@@ -286,7 +292,6 @@ class World:
                 (sys.executable, "-m", "services.simexchange"),
                 is_ready,
                 env=venue_env(
-                    self.places,
                     self.wish,
                     rest_port=self.ports.venue_rest,
                     ws_port=self.ports.venue_ws,
@@ -302,7 +307,7 @@ class World:
     def _service(self, name: str) -> ProcessSpec:
         port = self.ports.metrics[name]
         told = {
-            "DORA_CONFIG": str(self.places.config(name)),
+            "DORA_CONFIG": str(self.wish.config_of(name)),
             "DORA_ENV": self.wish.env.value,
             "DORA_RUN_ID": self._run_id,
             "DORA_STATE_DIR": str(self.places.state(name)),
@@ -360,11 +365,11 @@ def clean_env() -> dict[str, str]:
 
 
 def venue_env(
-    places: Places, wish: Wish, *, rest_port: int, ws_port: int, metrics_port: int, venue_file: Path
+    wish: Wish, *, rest_port: int, ws_port: int, metrics_port: int, venue_file: Path
 ) -> dict[str, str]:
     """Return the environment of the simulated venue."""
     told = {
-        "DORA_CONFIG": str(places.config("simexchange")),
+        "DORA_CONFIG": str(wish.config_of("simexchange")),
         "DORA_ENV": wish.env.value,
         "DORA_METRICS_PORT": str(metrics_port),
         "DORA__SIM__REST_PORT": str(rest_port),
