@@ -81,7 +81,7 @@ def snapshot_of(frame: SnapshotFrame, *, is_yes_price: bool) -> BookSnapshot:
         bids=levels(msg.yes_dollars_fp, Side.BID, is_yes_price=is_yes_price),
         asks=levels(msg.no_dollars_fp, Side.ASK, is_yes_price=is_yes_price),
         clock=msg.clock or 0,
-        venue_ms=msg.ts_ms or frame.sending_ts_ms or 0,
+        venue_ms=frame.sending_ts_ms or 0,
     )
 
 

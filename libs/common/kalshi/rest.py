@@ -51,7 +51,7 @@ _ORDER = msgspec.json.Decoder(wire_orders.OneOrder)
 _ORDERS = msgspec.json.Decoder(wire_orders.OrdersPage)
 _FILLS = msgspec.json.Decoder(wire_orders.FillsPage)
 _QUEUE = msgspec.json.Decoder(wire_orders.QueuePositions)
-_GROUP = msgspec.json.Decoder(wire_orders.GroupWire)
+_GROUP = msgspec.json.Decoder(wire_orders.OneGroup)
 _GROUPS = msgspec.json.Decoder(wire_orders.GroupsAnswer)
 _POSITIONS = msgspec.json.Decoder(wire_account.PositionsPage)
 _SETTLEMENTS = msgspec.json.Decoder(wire_account.SettlementsPage)
@@ -204,7 +204,7 @@ class VenueReader(Reading):
             if e.status == 404:
                 return None
             raise
-        return _read(lambda wire: wire_orders.group_of(wire, order_group_id), answer)
+        return _read(lambda wire: wire_orders.one_group_of(order_group_id, wire), answer)
 
     # Own money -------------------------------------------------------------------------------------
 

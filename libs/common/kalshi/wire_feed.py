@@ -46,7 +46,6 @@ class SnapshotMsg(msgspec.Struct, frozen=True, kw_only=True):
     yes_dollars_fp: list[tuple[str, str]] | None = None
     no_dollars_fp: list[tuple[str, str]] | None = None
     clock: int | None = None
-    ts_ms: int | None = None
 
 
 class SnapshotFrame(Frame, frozen=True, kw_only=True, tag="orderbook_snapshot"):

@@ -12,7 +12,7 @@ import msgspec
 
 from libs.common.domain.side import Side
 from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderGroup, VenueOrderStatus
-from libs.common.kalshi.wire_text import MalformedWire, cash_e6, count_e2, price_e4, qty_e2, time_ms
+from libs.common.kalshi.wire_text import MalformedWire, cash_e6, count_e2, price_e4, time_ms
 
 T = TypeVar("T")
 
@@ -125,13 +125,21 @@ class QueuePositions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupWire(msgspec.Struct, frozen=True, kw_only=True):
-    """An order group in a listing, or alone (then without ``id``)."""
+    """An order group in a listing."""
 
-    id: str | None = None
+    id: str
     contracts_limit_fp: str | None = None
     is_auto_cancel_enabled: bool | None = None
     exchange_index: int | None = None
+
+
+class OneGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /portfolio/order_groups/{id}``: without its id, with its orders."""
+
     orders: list[str] | None = None
+    contracts_limit_fp: str | None = None
+    is_auto_cancel_enabled: bool | None = None
+    exchange_index: int | None = None
 
 
 class GroupsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,19 +263,29 @@ def fill_of(wire: FillWire) -> VenueFill:
     )
 
 
-def group_of(wire: GroupWire, order_group_id: str | None = None) -> VenueOrderGroup:
-    """Return an order group in our units.
+def group_of(wire: GroupWire) -> VenueOrderGroup:
+    """Return a listed order group in our units; a listing does not tell its orders.
 
     Raises:
-        MalformedWire: No id, or a limit of another form.
+        MalformedWire: A limit of another form.
     """
-    name = order_group_id or wire.id
-    if not name:
-        raise MalformedWire("order group with an id, was none")
+    return _group(wire.id, wire, ())
+
+
+def one_group_of(order_group_id: str, wire: OneGroup) -> VenueOrderGroup:
+    """Return a single order group in our units.
+
+    Raises:
+        MalformedWire: A limit of another form.
+    """
+    return _group(order_group_id, wire, tuple(wire.orders or ()))
+
+
+def _group(order_group_id: str, wire: GroupWire | OneGroup, order_ids: tuple[str, ...]) -> VenueOrderGroup:
     return VenueOrderGroup(
-        order_group_id=name,
+        order_group_id=order_group_id,
         shard=wire.exchange_index or 0,
-        limit_e2=None if wire.contracts_limit_fp is None else qty_e2(wire.contracts_limit_fp),
+        limit_e2=None if wire.contracts_limit_fp is None else count_e2(wire.contracts_limit_fp),
         is_auto_cancel_enabled=bool(wire.is_auto_cancel_enabled),
-        order_ids=tuple(wire.orders or ()),
+        order_ids=order_ids,
     )
