@@ -1,0 +1,396 @@
+"""The riskguard's decisions: what is red, what that means, and whether trading may go on.
+
+Rules of the file:
+
+* The permit is open only if everything needed is known, fresh and good, and no
+  latch is set. Each reason that closes it is told.
+* A latching trigger halts when it becomes red, and again whenever it is red while
+  nothing is halted: a resume cannot outrun its cause, unless it overrules it.
+* A pausing trigger closes the permit and opens it again by itself; it never halts.
+* Halted is never left by anything in here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from libs.common.kalshi.model import FeedClosed, FeedEvent, FeedHeard, OwnFill, OwnOrder
+from libs.common.messages.control import HaltV1, PermitV1, ResumeV1
+from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
+from libs.common.messages.health import BeatV1
+from libs.common.messages.market import MarketV1, TopV1
+from libs.common.messages.risk import AuditRiskV1
+from services.riskguard.core.account import Account, Reading, Result
+from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
+from services.riskguard.core.emergency import CancelAll, EmergencyLane, Leader
+from services.riskguard.core.exposure import Exposures, exposures
+from services.riskguard.core.latches import Latches
+from services.riskguard.core.limits import Limits
+from services.riskguard.core.resume import Consequences, Execute, MarketConsequence, ResumeAnswer, ResumeDesk
+from services.riskguard.core.triggers.base import Fired, View, evaluate
+from services.riskguard.core.triggers.registry import TRIGGERS
+
+_MS = 1_000_000
+_S = 1_000_000_000
+_OVERLAP_MS = 60_000
+_HALT_AGAIN_NS = 3 * _S
+_STORE_HEARD_NS = 2 * _S
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The timing of `config.Timing`, in the core's units."""
+
+    listing_ns: int
+    listing_fresh_ns: int
+    recon_silence_ns: int
+    book_stale_ms: int
+    executor_silence_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest evaluation."""
+
+    view: View = field(default_factory=View)
+    result: Result = field(default_factory=Result)
+    exposures: Exposures = field(default_factory=Exposures)
+    fired: tuple[Fired, ...] = ()
+
+
+@dataclass(slots=True)
+class RiskguardCore:
+    """One account's guard."""
+
+    account_id: str
+    limits: Limits
+    patience: Patience
+    account: Account
+    latches: Latches
+    leader: Leader
+    lane: EmergencyLane
+    desk: ResumeDesk
+    standing: Standing = field(default_factory=Standing)
+    halts: int = 0
+    failed_reads: int = 0
+    _recon: tuple[PermitV1, int] | None = None
+    _feed_heard_ns: int | None = None
+    _is_reading: bool = False
+    _read_started_ns: int | None = None
+    _red: dict[str, Fired] = field(default_factory=dict)
+    _halted_ns: dict[str, int] = field(default_factory=dict)
+    _overruled: dict[str, int] = field(default_factory=dict)
+    _heard_since: dict[str, int] = field(default_factory=dict)
+    _is_control_read: bool = False
+    _numbers: int = 0
+
+    # What comes in ---------------------------------------------------------------------------------
+
+    def on_top(self, top: TopV1, now_ns: int) -> list[Effect]:
+        """Take a touch."""
+        self.account.marks.on_top(top, now_ns)
+        return []
+
+    def on_status(self, status: MarketV1) -> list[Effect]:
+        """Take what a market is."""
+        self.account.marks.on_status(status)
+        return []
+
+    def on_feed(self, event: FeedEvent, now_ns: int) -> list[Effect]:
+        """Take one event of the own private feed."""
+        match event:
+            case OwnFill(fill):
+                self.account.on_fill(fill)
+            case OwnOrder(order):
+                self.account.orders.on_feed(order, now_ns)
+            case FeedHeard():
+                self._feed_heard_ns = now_ns
+            case FeedClosed(reason):
+                self._feed_heard_ns = None
+                return [Log("FEED_DISCONNECTED", "own private feed is gone", fields={"reason": reason})]
+            case _:
+                pass
+        return []
+
+    def on_order(self, order: OrderV1, now_ns: int) -> list[Effect]:
+        """Take the executor's word about an order."""
+        self.account.orders.on_claim(order, now_ns)
+        return []
+
+    def on_epoch(self, epoch: EpochV1, sequence: int, now_ns: int) -> list[Effect]:
+        """Take an epoch."""
+        self.leader.on_epoch(epoch, sequence, now_ns)
+        return []
+
+    def on_group(self, group: OrderGroupV1) -> list[Effect]:
+        """Take a journalled order group."""
+        self.leader.on_group(group)
+        return []
+
+    def on_beat(self, beat: BeatV1, now_ns: int) -> list[Effect]:
+        """Take an executor's heartbeat."""
+        self.leader.on_beat(beat.instance, now_ns)
+        return []
+
+    def on_recon_permit(self, permit: PermitV1, now_ns: int) -> list[Effect]:
+        """Take the reconciler's permit; a replayed one is void."""
+        before = self._recon
+        if permit.account != self.account_id:
+            return []
+        if before is None or before[0].boot != permit.boot or before[0].counter < permit.counter:
+            self._recon = (permit, now_ns)
+        return []
+
+    def on_halt(self, sequence: int, source: str, halt: HaltV1) -> list[Effect]:
+        """Take a stored halt."""
+        if self._is_control_read:
+            self.halts += sequence > self.latches.state().halt_sequence
+        self.latches.on_halt(sequence, source, halt)
+        return self._settle_latches()
+
+    def on_halt_stored(self, stored: Halt, sequence: int) -> list[Effect]:
+        """Take the acknowledgement of a halt of ours, and of one that it stands for."""
+        effects = self.on_halt(sequence, "riskguard", stored.halt)
+        if stored.stands_for:
+            self.latches.fold.stored_for(stored.stands_for)
+        return [*effects, *self._settle_latches()]
+
+    def on_heard(self, source: str, halt: HaltV1) -> list[Effect]:
+        """Take a halt from the core subject: it counts at once."""
+        self.latches.on_heard(source, halt)
+        return self._settle_latches()
+
+    def on_resume(self, sequence: int, resume: ResumeV1) -> list[Effect]:
+        """Take a stored resume."""
+        was_halted = self.latches.state().is_halted
+        self.latches.on_resume(sequence, resume)
+        effects = self._settle_latches()
+        if was_halted and not self.latches.state().is_halted:
+            effects.append(Log("RESUME", resume.reason, "INFO", {"by": resume.by, "sequence": sequence}))
+        return effects
+
+    def on_control_readable(self) -> list[Effect]:
+        """Say that the control stream has been read whole."""
+        self.latches.on_readable()
+        self._is_control_read = True
+        return self._settle_latches()
+
+    def on_control_unreadable(self, why: str) -> list[Effect]:
+        """Say that it could not be read: halted until it can."""
+        self.latches.on_unreadable(why)
+        return []
+
+    def on_reading(self, reading: Reading, now_ns: int) -> list[Effect]:
+        """Take one whole reading of the venue."""
+        self._is_reading = False
+        self.account.on_reading(reading, now_ns)
+        return []
+
+    def on_read_failed(self, reason: str) -> list[Effect]:
+        """Take the news that the venue could not be read."""
+        self._is_reading = False
+        self.failed_reads += 1
+        return [Log("VENUE_ERROR", "the venue could not be read", fields={"reason": reason})]
+
+    # What goes out ---------------------------------------------------------------------------------
+
+    def on_tick(self, now_ns: int, now_ms: int) -> list[Effect]:
+        """Evaluate everything; the pulse of the service."""
+        effects: list[Effect] = []
+        self.account.begin_day_if_due(now_ms)
+        self._expire_overrules(now_ms)
+        self.standing = self._evaluate(now_ns, now_ms)
+        effects += self._on_fired(now_ns, now_ms)
+        effects += self._lane(now_ns)
+        effects += self._store_heard(now_ns)
+        started_ns = self._read_started_ns
+        if not self._is_reading and (started_ns is None or now_ns - started_ns >= self.patience.listing_ns):
+            effects.append(self._read(now_ns))
+        return effects
+
+    def on_manual_halt(self, halt: HaltV1, now_ns: int) -> list[Effect]:
+        """Halt because somebody asked this service to."""
+        return self._halt(halt, now_ns, "RISK_HALT")
+
+    def on_resume_request(self, data: bytes, now_ns: int, now_ms: int, nonce: str) -> ResumeAnswer | Execute:
+        """Take either step of a resume."""
+        # What is red is judged now, not a quarter of a second ago.
+        self.standing = self._evaluate(now_ns, now_ms)
+        return self.desk.on_request(
+            data,
+            self.latches.state(),
+            (*self.standing.fired, *self._standing_causes()),
+            self.consequences(),
+            now_ns,
+            now_ms,
+            nonce,
+        )
+
+    def on_lane_failed(self) -> list[Effect]:
+        """Take the news that the venue did not confirm what the emergency lane did."""
+        self.lane.on_failed()
+        return []
+
+    def on_resumed(self, executed: Execute) -> list[Effect]:
+        """Take the news that a resume was stored: what it overrules is overruled now."""
+        self._overruled.update(executed.overruled)
+        return []
+
+    def permit(self, now_ns: int) -> tuple[bool, tuple[str, ...]]:
+        """Return whether trading may go on, and every reason why not."""
+        reasons: list[str] = []
+        if not self.limits.trading_enabled:
+            reasons.append("trading_enabled is false")
+        state = self.latches.state()
+        if state.is_halted:
+            reasons.append(f"halted by {state.source}: {state.reason}")
+        elif self.latches.is_local:
+            reasons.append(f"halted by the local latch: {self.latches.word.reason}")
+        if self.account.read_ns is None:
+            reasons.append("the account is not read yet")
+        elif now_ns - self.account.read_ns > self.patience.listing_fresh_ns:
+            reasons.append("the account was read too long ago")
+        if self._feed_heard_ns is None or now_ns - self._feed_heard_ns > self.patience.listing_fresh_ns:
+            reasons.append("own private feed is silent")
+        reasons.extend(f.text for f in self.standing.fired if f.trigger not in self._overruled)
+        return not reasons, tuple(reasons)
+
+    def consequences(self) -> Consequences:
+        """Return what a resume would mean now."""
+        standing = self.standing
+        open_orders = self.account.orders.by_market()
+        positions = standing.view.positions
+        return Consequences(
+            markets=tuple(
+                MarketConsequence(
+                    market=market,
+                    position_e2=positions.get(market, 0),
+                    resting_e2=sum(order.qty_e2 for order in open_orders.get(market, ())),
+                    worst_loss_e6=standing.exposures.markets.get(market, 0),
+                )
+                for market in sorted({*positions, *open_orders})
+            ),
+            worst_loss_e6=standing.exposures.account_e6,
+            day_result_e6=standing.result.day_e6,
+            red=tuple(f.text for f in standing.fired),
+        )
+
+    # Below: how ------------------------------------------------------------------------------------
+
+    def _evaluate(self, now_ns: int, now_ms: int) -> Standing:
+        account = self.account
+        holdings = account.holdings()
+        worst = exposures(holdings)
+        result = account.result(now_ns)
+        view = View(
+            day_e6=result.day_e6,
+            high_water_e6=account.high_water_e6,
+            positions={
+                h.market: max((qty for qty, _ in h.positions), key=abs, default=0)
+                for h in holdings
+                if any(qty for qty, _ in h.positions)
+            },
+            market_exposure_e6=worst.markets,
+            event_exposure_e6=worst.events,
+            account_exposure_e6=worst.account_e6,
+            stale_books=self._stale_books([h.market for h in holdings], now_ns, now_ms),
+            executor_silence_ms=(now_ns - self.leader.heard_ns) // _MS,
+            executor_silence_ms_max=self.patience.executor_silence_ns // _MS,
+            recon_problem=self._recon_problem(now_ns),
+            orders_last_minute=account.orders.new_within_a_minute(now_ns),
+        )
+        return Standing(view, result, worst, evaluate(TRIGGERS, view, self.limits))
+
+    def _stale_books(self, markets: list[str], now_ns: int, now_ms: int) -> tuple[str, ...]:
+        """Return why books of our markets cannot be believed.
+
+        A market whose book nobody ever showed us (an old position outside of what
+        is quoted) counts at cost and does not pause the rest; one that went silent does.
+        """
+        marks, stale_ms = self.account.marks, self.patience.book_stale_ms
+        return tuple(
+            reason
+            for market in markets
+            if marks.has_seen(market)
+            and (reason := marks.stale_reason(market, now_ns, now_ms, stale_ms)) is not None
+        )
+
+    def _recon_problem(self, now_ns: int) -> str:
+        if self._recon is None:
+            return "never heard"
+        permit, heard_ns = self._recon
+        if now_ns - heard_ns > self.patience.recon_silence_ns:
+            return f"not heard for {(now_ns - heard_ns) // _MS} ms"
+        return "" if permit.is_open else "; ".join(permit.reasons) or "closed"
+
+    def _standing_causes(self) -> tuple[Fired, ...]:
+        """Return what must be gone before a resume although it only pauses: the reconciler's own halt."""
+        problem = self.standing.view.recon_problem
+        if problem and any(halted.source == "reconciler" for halted in self.latches.state().halts):
+            text = f"the reconciler halted and does not agree: {problem}"
+            return (Fired("recon_permit", text, 0, 1, is_latching=True),)
+        return ()
+
+    def _on_fired(self, now_ns: int, now_ms: int) -> list[Effect]:
+        effects: list[Effect] = []
+        red = {f.trigger: f for f in self.standing.fired}
+        for name in self._red.keys() - red.keys():
+            gone = self._red[name]
+            effects += self._note("trigger_cleared", "RISK_CLEARED", gone, now_ms, "INFO")
+            self._halted_ns.pop(name, None)
+        for name, fired in red.items():
+            if name not in self._red:
+                effects += self._note("trigger_fired", "RISK_TRIGGER", fired, now_ms, "WARNING")
+            if fired.is_latching and name not in self._overruled and self._must_halt(name, now_ns):
+                self._halted_ns[name] = now_ns
+                halt = HaltV1(reason=fired.text, trigger=name, by="riskguard")
+                effects += self._halt(halt, now_ns, "RISK_HALT")
+        self._red = red
+        return effects
+
+    def _must_halt(self, name: str, now_ns: int) -> bool:
+        halted_ns = self._halted_ns.get(name)
+        if halted_ns is None:
+            return True
+        # Resumed although still red, and not overruled: halted again, as soon as the first one had its time.
+        return not self.latches.state().is_halted and now_ns - halted_ns > _HALT_AGAIN_NS
+
+    def _halt(self, halt: HaltV1, now_ns: int, event: str) -> list[Effect]:
+        self._numbers += 1
+        # The latch holds from here on, whatever becomes of the message.
+        self.latches.on_heard("riskguard", halt)
+        return [
+            *self._settle_latches(),
+            Halt(halt, f"halt-{self._numbers}-{now_ns}"),
+            Log(event, halt.reason, "CRITICAL", {"trigger": halt.trigger, "by": halt.by}),
+        ]
+
+    def _store_heard(self, now_ns: int) -> list[Effect]:
+        """Store halts in our name whose own copy never came: else no resume can name them."""
+        heard = self.latches.fold.heard
+        effects: list[Effect] = []
+        for source, halt in heard.items():
+            since_ns = self._heard_since.setdefault(source, now_ns)
+            if source != "riskguard" and now_ns - since_ns > _STORE_HEARD_NS:
+                self._heard_since[source] = now_ns
+                self._numbers += 1
+                ours = msgspec.structs.replace(halt, reason=f"heard from {source}: {halt.reason}")
+                effects.append(Halt(ours, f"heard-{self._numbers}-{now_ns}", source))
+        self._heard_since = {source: since for source, since in self._heard_since.items() if source in heard}
+        return effects
+
+    def _settle_latches(self) -> list[Effect]:
+        write, forgotten = self.latches.settle()
+        effects: list[Effect] = [] if write is None else [write]
+        if forgotten is not None:
+            effects += self._halt(forgotten, 0, "HALT")
+        return effects
+
+    def _lane(self, now_ns: int) -> list[Effect]:
+        leader, orders = self.leader, self.account.orders
+        act = self.lane.step(
+            now_ns - leader.heard_ns, orders.seen_ours(), orders.claimed_ours(), leader.groups(), now_ns
+        )
+        return [Audit(record), Log(event, fired.text, level, {"trigger": fired.trigger})]

@@ -1,0 +1,98 @@
+"""The three carriers of a halt, OR-ed: control stream, core subject, local file.
+
+The fold of `libs/common/control/latch.py` does the first two. The file is the
+third: it remembers a halt when the stream was lost or restored from an old copy.
+Rules of the file:
+
+* Absent or unreadable is halted, so a machine that forgot everything starts halted.
+* A halted file is lifted by a resume that names its halt or a newer one, or by
+  any resume that happens while we watch. Otherwise its halt is stored again in
+  our own name, so that a resume can name it.
+* A halt that was heard and not stored has no sequence; in the file that is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from libs.common.control.latch import LatchFold, LatchState
+from libs.common.messages.control import HaltV1, ResumeV1
+from libs.common.runtime.latch_file import LatchWord
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLatch:
+    """Write the local file, durably."""
+
+    is_halted: bool
+    halt_sequence: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Latches:
+    """Folds the carriers."""
+
+    word: LatchWord
+    fold: LatchFold = field(default_factory=LatchFold)
+    _is_read: bool = False
+    _was_halted: bool = True
+    _written: tuple[bool, int] | None = None
+    _restores: bool = False
+
+    def state(self) -> LatchState:
+        """Return what stream and core subject say; the file speaks through :meth:`settle`."""
+        return self.fold.state()
+
+    def on_halt(self, sequence: int, source: str, halt: HaltV1) -> None:
+        """Take a stored halt."""
+        self.fold.on_halt(sequence, source, halt)
+
+    def on_heard(self, source: str, halt: HaltV1) -> None:
+        """Take a halt from the core subject."""
+        self.fold.on_heard(source, halt)
+
+    def on_resume(self, sequence: int, resume: ResumeV1) -> None:
+        """Take a stored resume."""
+        self.fold.on_resume(sequence, resume)
+
+    def on_readable(self) -> None:
+        """Say that the control stream has been read up to now."""
+        self.fold.readable()
+        self._is_read = True
+
+    def on_unreadable(self, why: str) -> None:
+        """Say that it could not be read: halted."""
+        self.fold.unreadable(why)
+        self._is_read = False
+
+    def settle(self) -> tuple[WriteLatch | None, HaltV1 | None]:
+        """Return what to write into the file, and a halt that only the file remembers, to be stored again."""
+        state = self.state()
+        if not self._is_read:
+            return None, None
+        if self._written is None and not state.is_halted and self._file_is_newer(state):
+            # The stream knows nothing of the halt in the file, or of any file: it is not the stream we knew.
+            if self._restores:
+                return None, None
+            self._restores = True
+            return None, HaltV1(
+                reason=f"local latch: {self.word.reason}", trigger="local_latch", by="riskguard"
+            )
+        heard = any(halted.sequence == 0 for halted in state.halts)
+        now = (state.is_halted, 0 if heard else state.halt_sequence)
+        if now == self._written:
+            return None, None
+        self._written = now
+        reason = state.reason if state.is_halted else f"resumed by record {state.resume_sequence}"
+        return WriteLatch(*now, reason), None
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether the file halts and nothing has lifted that yet."""
+        return self._written is None and self.word.is_halted and self._file_is_newer(self.state())
+
+    def _file_is_newer(self, state: LatchState) -> bool:
+        if not self.word.is_halted:
+            return False
+        return self.word.halt_sequence == 0 or self.word.halt_sequence > state.halt_sequence

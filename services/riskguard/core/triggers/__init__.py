@@ -1,0 +1,1 @@
+"""The reasons to stop, one file each; `registry.py` lists them."""

@@ -1,0 +1,162 @@
+"""Bring the bus to the core: books, executor, reconciler, and the control stream.
+
+A malformed message is counted, logged once per kind, and changes nothing, with
+one exception: a halt is a halt whatever it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from libs.common.bus.api import Bus, BusError, Handler, Message
+from libs.common.messages.base import MalformedMessage, Wire, WireDecoder
+from libs.common.messages.control import PermitV1, ResumeV1, parse_halt
+from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
+from libs.common.messages.health import BeatV1
+from libs.common.messages.market import MarketV1, TopV1
+from libs.common.observability.metrics import Metrics
+from libs.common.runtime.clock import Clock
+from libs.common.runtime.log import EventLog
+from libs.common.subjects import Subjects
+from services.riskguard.core.core import RiskguardCore
+from services.riskguard.core.effects import Effect
+
+M = TypeVar("M", bound=Wire)
+Perform = Callable[[list[Effect]], None]
+
+_VERIFY_S: Final = 5.0
+_RETRY_S: Final = 0.5
+
+
+class Inputs:
+    """Everything that the riskguard hears on the bus."""
+
+    def __init__(  # noqa: PLR0917 - wired in one place
+        self,
+        core: RiskguardCore,
+        bus: Bus,
+        subjects: Subjects,
+        clock: Clock,
+        log: EventLog,
+        metrics: Metrics,
+        perform: Perform,
+    ) -> None:
+        self._core = core
+        self._bus = bus
+        self._subjects = subjects
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._perform = perform
+        self._resumes = WireDecoder(ResumeV1)
+        self.malformed = 0
+
+    async def subscribe(self) -> None:
+        """Begin to hear everything but the control stream; stored parts are read from the newest epoch on.
+
+        Raises:
+            BusUnavailable: A stream did not answer.
+        """
+        core, of, now = self._core, self._subjects, self._clock.mono_ns
+        await self._bus.latest(of.all_of("md.top"), self._on(TopV1, lambda _, t: core.on_top(t, now())))
+        await self._bus.latest(of.all_of("md.status"), self._on(MarketV1, lambda _, s: core.on_status(s)))
+        beats = f"{of.of('health.beat', 'executor')}.*"
+        await self._bus.each(beats, self._on(BeatV1, lambda _, b: core.on_beat(b, now())))
+        recon = of.of("permit.recon", core.account_id)
+        await self._bus.each(recon, self._on(PermitV1, lambda _, p: core.on_recon_permit(p, now())))
+        await self._follow("exec.epoch", EpochV1, lambda m, e: core.on_epoch(e, m.sequence, now()))
+        await self._follow("exec.group", OrderGroupV1, lambda _, g: core.on_group(g))
+        since = core.leader.epoch_sequence or 1
+        await self._follow("order", OrderV1, lambda _, o: core.on_order(o, now()), from_sequence=since)
+
+    async def control(self) -> None:
+        """Follow the control stream for ever, and check every few seconds that nothing was missed.
+
+        The live subscription on the core subject comes first: a halt that arrives
+        while the stream is being read must not fall between the two.
+        """
+        halts, resumes = self._subjects.all_of("ctl.halt"), self._subjects.all_of("ctl.resume")
+        await self._bus.each(halts, self._on_heard)
+        is_following = False
+        while True:
+            try:
+                newest = await self._read_control(halts, resumes)
+                if not is_following:
+                    await self._bus.follow(halts, self._on_halt, from_sequence=newest + 1)
+                    await self._bus.follow(resumes, self._on_resume, from_sequence=newest + 1)
+                    is_following = True
+                self._perform(self._core.on_control_readable())
+            except BusError as e:
+                self._perform(self._core.on_control_unreadable(f"control stream unreadable: {e}"))
+                await asyncio.sleep(_RETRY_S)
+                continue
+            await asyncio.sleep(_VERIFY_S)
+
+    async def _read_control(self, halts: str, resumes: str) -> int:
+        newest = 0
+        async for message in self._bus.read(halts):
+            await self._on_halt(message)
+            newest = max(newest, message.sequence)
+        async for message in self._bus.read(resumes):
+            await self._on_resume(message)
+            newest = max(newest, message.sequence)
+        return newest
+
+    async def _on_halt(self, message: Message) -> None:
+        halt = parse_halt(message.data)
+        self._perform(self._core.on_halt(message.sequence, self._source(message), halt))
+
+    async def _on_heard(self, message: Message) -> None:
+        self._perform(self._core.on_heard(self._source(message), parse_halt(message.data)))
+
+    async def _on_resume(self, message: Message) -> None:
+        try:
+            resume = self._resumes.decode(message.data)
+        except MalformedMessage as e:
+            self._count_malformed(message, "ResumeV1", e)
+            return
+        self._perform(self._core.on_resume(message.sequence, resume))
+
+    def _source(self, message: Message) -> str:
+        try:
+            return ".".join(self._subjects.keys_of("ctl.halt", message.subject))
+        except ValueError:
+            # A subject that nobody of ours wrote still halts.
+            return message.subject
+
+    async def _follow(
+        self,
+        family: str,
+        kind: type[M],
+        take: Callable[[Message, M], list[Effect]],
+        *,
+        from_sequence: int = 1,
+    ) -> None:
+        pattern, handler = self._subjects.all_of(family), self._on(kind, take)
+        newest = from_sequence - 1
+        async for message in self._bus.read(pattern, from_sequence=from_sequence):
+            await handler(message)
+            newest = message.sequence
+        await self._bus.follow(pattern, handler, from_sequence=newest + 1)
+
+    def _on(self, kind: type[M], take: Callable[[Message, M], list[Effect]]) -> Handler:
+        decoder = WireDecoder(kind)
+
+        async def handle(message: Message) -> None:
+            try:
+                decoded = decoder.decode(message.data)
+            except MalformedMessage as e:
+                self._count_malformed(message, kind.__name__, e)
+                return
+            account = getattr(decoded, "account", self._core.account_id)
+            if account == self._core.account_id:
+                self._perform(take(message, decoded))
+
+        return handle
+
+    def _count_malformed(self, message: Message, kind: str, error: MalformedMessage) -> None:
+        self.malformed += 1
+        self._metrics.count("malformed_total", source="bus", kind=kind)
+        self._log.once(kind, "MALFORMED", str(error), subject=message.subject)

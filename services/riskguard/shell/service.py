@@ -1,0 +1,303 @@
+"""The riskguard as a process: hear, evaluate, say so, and act when a limit is passed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Final
+
+import msgspec
+
+from libs.common.bus.api import (
+    AppendRefused,
+    BusError,
+    BusUnavailable,
+    Fence,
+    Handler,
+    Message,
+    OutcomeUnknown,
+)
+from libs.common.kalshi.model import FeedEvent
+from libs.common.messages.base import encode
+from libs.common.messages.control import parse_halt
+from libs.common.runtime.app import AppStatus, Runtime
+from libs.common.runtime.errors import VenueError
+from libs.common.runtime.latch_file import LatchFile
+from services.riskguard.config import Config
+from services.riskguard.core.core import RiskguardCore
+from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
+from services.riskguard.core.emergency import CancelAll, TriggerGroups
+from services.riskguard.core.latches import WriteLatch
+from services.riskguard.core.resume import Execute, ResumeAnswer
+from services.riskguard.shell.inputs import Inputs
+from services.riskguard.shell.outputs import Outputs
+from services.riskguard.shell.venue import VenueHands
+
+RunFeed = Callable[[Callable[[list[FeedEvent], int], None]], Coroutine[None, None, None]]
+"""Runs the private feed for ever and hands over its events with their monotonic arrival."""
+
+_PERMIT_S: Final = 0.5
+_FIGURES_S: Final = 1.0
+_RETRY_S: Final = 1.0
+_STORE_S: Final = 4.0
+_MS = 1_000_000
+
+
+class RiskguardApp:
+    """The running service."""
+
+    def __init__(
+        self,
+        runtime: Runtime[Config],
+        core: RiskguardCore,
+        venue: VenueHands,
+        run_feed: RunFeed,
+        latch_file: LatchFile,
+    ) -> None:
+        self._rt = runtime
+        self._core = core
+        self._venue = venue
+        self._run_feed = run_feed
+        self._file = latch_file
+        self._boot = f"{runtime.run}/{runtime.instance}/{runtime.clock.now_ns()}"
+        self._inputs = Inputs(
+            core,
+            runtime.bus,
+            runtime.subjects,
+            runtime.clock,
+            runtime.log,
+            runtime.metrics,
+            self._perform,
+        )
+        self._outputs = Outputs(core, runtime.bus, runtime.subjects, runtime.clock, runtime.log, self._boot)
+        self._reads: asyncio.Queue[Read] = asyncio.Queue()
+        self._lane: asyncio.Queue[TriggerGroups | CancelAll] = asyncio.Queue()
+        self._halts: asyncio.Queue[Halt] = asyncio.Queue()
+        self._audits: asyncio.Queue[Audit] = asyncio.Queue()
+        self._stored: dict[str, asyncio.Future[int]] = {}
+        self._audit_number = 0
+        self._unwritten = 0
+
+    @property
+    def endpoints(self) -> Mapping[str, Handler]:
+        """Return ``halt``, ``resume`` and ``limits``."""
+        return {"halt": self._answer_halt, "resume": self._answer_resume, "limits": self._answer_limits}
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._inputs.control(), name="control")
+            group.create_task(self._every(_PERMIT_S, self._outputs.permit), name="permits")
+            group.create_task(self._store_halts(), name="halts")
+            group.create_task(self._read_venue(), name="venue")
+            group.create_task(self._stop_orders(), name="emergency")
+            group.create_task(self._store_audits(), name="audits")
+            group.create_task(self._run_feed(self._on_feed), name="feed")
+            await self._inputs.subscribe()
+            group.create_task(self._tick(), name="tick")
+            group.create_task(self._every(_FIGURES_S, self._outputs.figures), name="figures")
+
+    async def stop(self, reason: str) -> None:
+        """Withdraw the permit; latches and orders stay as they are."""
+        self._outputs.stopping = reason
+        with contextlib.suppress(BusError):
+            await self._outputs.permit()
+
+    def status(self) -> AppStatus:
+        """Return what is held, what it could lose, and why trading may not go on."""
+        core, standing = self._core, self._core.standing
+        is_open, reasons = core.permit(self._rt.clock.mono_ns())
+        state = core.latches.state()
+        word = "halted" if state.is_halted else ("running" if is_open else "paused")
+        is_read = core.account.read_ns is not None
+        return AppStatus(
+            is_ready=is_read,
+            state=word if is_read else "starting",
+            reasons=reasons,
+            counters={
+                "halts": core.halts,
+                "failed_reads": core.failed_reads,
+                "emergency_runs": core.lane.runs,
+                "malformed": self._inputs.malformed,
+                "latch_unwritten": self._unwritten,
+            },
+            gauges={
+                "exposure_e6": standing.exposures.account_e6,
+                "day_pnl_e6": standing.result.day_e6,
+                "pnl_e6": standing.result.total_e6,
+                "halt_sequence": state.halt_sequence,
+                "permit_open": int(is_open),
+                "red_triggers": len(standing.fired),
+                "orders_last_minute": standing.view.orders_last_minute,
+            },
+        )
+
+    # Loops -----------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        pause_s = self._rt.config.timing.evaluate_ms / 1_000
+        while True:
+            self._perform(self._core.on_tick(self._mono(), self._wall_ms()))
+            await asyncio.sleep(pause_s)
+
+    async def _every(self, pause_s: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            # Without a bus nobody would hear it, and what is not heard ages out.
+            with contextlib.suppress(BusError):
+                await act()
+            await asyncio.sleep(pause_s)
+
+    async def _read_venue(self) -> None:
+        while True:
+            read = await self._reads.get()
+            try:
+                reading = await self._venue.read(read.fills_from_ms)
+            except VenueError as e:
+                self._perform(self._core.on_read_failed(f"{type(e).__name__}: {e}"[:300]))
+                continue
+            self._perform(self._core.on_reading(reading, self._mono()))
+
+    async def _stop_orders(self) -> None:
+        while True:
+            act = await self._lane.get()
+            if not await self._venue.stop_orders(act):
+                self._perform(self._core.on_lane_failed())
+
+    async def _store_halts(self) -> None:
+        """Append halts until they are stored; the core subject meanwhile, which halts as well."""
+        subject = self._rt.subjects.of("ctl.halt", "riskguard")
+        while True:
+            item = await self._halts.get()
+            data = encode(item.halt)
+            while True:
+                try:
+                    ack = await self._rt.bus.append(subject, data, msg_id=f"{self._boot}/{item.msg_id}")
+                    break
+                except (BusUnavailable, OutcomeUnknown, AppendRefused) as e:
+                    self._rt.log.once("halt_not_stored", "BUS_ERROR", str(e), level="ERROR")
+                with contextlib.suppress(BusError):
+                    await self._rt.bus.publish(subject, data)
+                await asyncio.sleep(_RETRY_S)
+            self._perform(self._core.on_halt_stored(item, ack.sequence))
+            waiting = self._stored.pop(item.msg_id, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(ack.sequence)
+
+    async def _store_audits(self) -> None:
+        while True:
+            audit = await self._audits.get()
+            self._audit_number += 1
+            subject = self._rt.subjects.of("audit.risk", self._core.account_id)
+            msg_id = f"{self._boot}/risk/{self._audit_number}"
+            try:
+                await self._rt.bus.append(subject, encode(audit.record), msg_id=msg_id)
+            except BusError as e:
+                # The log line of the same event was written already; a lost record must not stop the guard.
+                self._rt.log.once("audit_not_stored", "BUS_ERROR", str(e))
+
+    # Effects ---------------------------------------------------------------------------------------
+
+    def _on_feed(self, events: list[FeedEvent], now_ns: int) -> None:
+        for event in events:
+            self._perform(self._core.on_feed(event, now_ns))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Halt():
+                    self._halts.put_nowait(effect)
+                case Read():
+                    self._reads.put_nowait(effect)
+                case TriggerGroups() | CancelAll():
+                    self._lane.put_nowait(effect)
+                case Audit():
+                    self._audits.put_nowait(effect)
+                case WriteLatch():
+                    self._write_latch(effect)
+                case Log():
+                    self._rt.log.event(
+                        effect.event_type, effect.message, level=effect.level, error=None, **effect.fields
+                    )
+
+    def _write_latch(self, latch: WriteLatch) -> None:
+        # Blocks for one fsync, on purpose: a halt is on the disk before anything else happens.
+        try:
+            write = self._file.halt if latch.is_halted else self._file.clear
+            write(latch.halt_sequence, latch.reason, self._rt.clock.now_ns())
+        except OSError as e:
+            # A halt holds in memory and on the stream; a file that still says halted after a resume only
+            # halts the next start.
+            self._unwritten += 1
+            text = "the local latch could not be written"
+            self._rt.log.event("ERROR", text, level="ERROR", error=e, is_halted=latch.is_halted)
+
+    # Questions -------------------------------------------------------------------------------------
+
+    async def _answer_halt(self, message: Message) -> None:
+        effects = self._core.on_manual_halt(parse_halt(message.data), self._mono())
+        halt = next(effect for effect in effects if isinstance(effect, Halt))
+        waiting = self._stored[halt.msg_id] = asyncio.get_running_loop().create_future()
+        self._perform(effects)
+        sequence = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STORE_S):
+                sequence = await waiting
+        answer = {"state": "halted", "is_stored": sequence > 0, "halt_sequence": sequence}
+        await self._rt.bus.respond(message, msgspec.json.encode(answer))
+
+    async def _answer_resume(self, message: Message) -> None:
+        nonce = secrets.token_hex(16)
+        answer = self._core.on_resume_request(message.data, self._mono(), self._wall_ms(), nonce)
+        if isinstance(answer, Execute):
+            answer = await self._execute(answer)
+        if answer.refusals:
+            self._rt.log.event("RESUME_REFUSED", "; ".join(answer.refusals), level="WARNING")
+        await self._rt.bus.respond(message, msgspec.json.encode(answer))
+
+    async def _execute(self, execute: Execute) -> ResumeAnswer:
+        """Store the resume on the condition that the halt it names is still the newest of all sources."""
+        subject = self._rt.subjects.of("ctl.resume", "operator")
+        fence = Fence(self._rt.subjects.all_of("ctl.halt"), execute.halt_sequence)
+        halt_sequence = execute.halt_sequence
+        try:
+            ack = await self._rt.bus.append(
+                subject, encode(execute.resume), msg_id=f"resume/{execute.resume.nonce}", fence=fence
+            )
+        except AppendRefused as e:
+            refusal = "a newer halt came" if e.is_fence else f"the stream refused: {e}"
+        except (BusUnavailable, OutcomeUnknown) as e:
+            # It may have been stored; the state endpoint and the latch will tell. A new first step is safe.
+            refusal = f"outcome unknown: {e}"
+        else:
+            self._perform(self._core.on_resumed(execute))
+            self._perform(self._core.on_resume(ack.sequence, execute.resume))
+            return ResumeAnswer(
+                is_accepted=True, step=2, halt_sequence=halt_sequence, resume_sequence=ack.sequence
+            )
+        return ResumeAnswer(is_accepted=False, step=2, refusals=(refusal,), halt_sequence=halt_sequence)
+
+    async def _answer_limits(self, message: Message) -> None:
+        core, view = self._core, self._core.standing.view
+        answer = {
+            "account": core.account_id,
+            "limits": msgspec.to_builtins(core.limits),
+            "now": {
+                "day_e6": view.day_e6,
+                "high_water_e6": view.high_water_e6,
+                "positions": dict(view.positions),
+                "market_exposure_e6": dict(view.market_exposure_e6),
+                "event_exposure_e6": dict(view.event_exposure_e6),
+                "account_exposure_e6": view.account_exposure_e6,
+                "orders_last_minute": view.orders_last_minute,
+            },
+            "red": [fired.text for fired in core.standing.fired],
+        }
+        await self._rt.bus.respond(message, msgspec.json.encode(answer))
+
+    def _mono(self) -> int:
+        return self._rt.clock.mono_ns()
+
+    def _wall_ms(self) -> int:
+        return self._rt.clock.now_ns() // _MS
