@@ -65,7 +65,7 @@ RECONNECT_WAIT_S: Final = 0.25
 NEVER_HEARD_NS: Final = 1 << 62
 _ECHO_PERIOD_S: Final = 0.5
 _ECHO_HEADER: Final = "Dora-Echo"
-_PULL_EXPIRES_NS: Final = 2_000_000_000
+_PULL: Final = b'{"batch":1,"expires":2000000000}'
 _PULL_TIMEOUT_S: Final = 3.0
 _STATUS: Final = "Status"
 _NO_RESPONDERS: Final = "503"
@@ -616,7 +616,7 @@ class NatsBus:
         """Deliver every stored message from a sequence on, then new ones."""
         stream = self._stream(pattern)
         if durable is not None:
-            return self._start(self._pull(stream, durable, handler, from_sequence), None)
+            return await self._follow_durable(stream, durable, handler, from_sequence)
         return await self._follow(stream, pattern, handler, from_sequence)
 
     async def _follow(self, stream: str, pattern: str, handler: Handler, from_sequence: int) -> _Running:
@@ -636,29 +636,44 @@ class NatsBus:
         self._live.append(running)
         return running
 
-    async def _pull(self, stream: str, durable: str, handler: Handler, from_sequence: int) -> None:
-        """Ask for one message at a time: bigger pulls stall, their orphans eat messages (nats.py #986)."""
-        ask = b'{"batch":1,"expires":%d}' % _PULL_EXPIRES_NS
+    async def _follow_durable(
+        self, stream: str, durable: str, handler: Handler, from_sequence: int
+    ) -> _Running:
+        """Ask for one message at a time: bigger pulls stall, their orphans eat messages (nats.py #986).
+
+        A delivery carries the stored subject, so these answers need an inbox of their own.
+        """
+        inbox = f"_R.{self.name}.{uuid.uuid4().hex[:12]}"
+        arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        feed = await self._subscribe(inbox, None, arrived.put_nowait)
         subject = f"{API}CONSUMER.MSG.NEXT.{stream}.{durable}"
-        while True:
-            try:
-                found = await self._ask(subject, ask, None, _PULL_TIMEOUT_S, _any)
-            except OutcomeUnknown:
-                continue
-            except BusUnavailable:
-                await asyncio.sleep(RECONNECT_WAIT_S)
-                continue
-            if not found.reply.startswith("$JS.ACK."):
-                continue  # "no messages" in the time asked for
-            message = replace(
-                _open_arrival((found, time.monotonic_ns())),
-                reply=None,
-                sequence=sequence_of_reply(found.reply),
-            )
-            if message.sequence >= from_sequence:
-                await _handle(handler, message)
-            with contextlib.suppress(BusUnavailable, OutcomeUnknown):  # redelivered then; handlers dedupe
-                await self._ask(found.reply, b"+ACK", None, _PULL_TIMEOUT_S, _any)
+
+        async def pull() -> None:
+            while True:
+                try:
+                    await self._send(subject, _PULL, None, inbox)
+                    async with asyncio.timeout(_PULL_TIMEOUT_S):
+                        found = await arrived.get()
+                except TimeoutError:
+                    continue
+                except BusUnavailable:
+                    await asyncio.sleep(RECONNECT_WAIT_S)
+                    continue
+                if not found.reply.startswith("$JS.ACK."):
+                    if _is_nobody(found):
+                        await asyncio.sleep(RECONNECT_WAIT_S)
+                    continue  # "no messages" in the time asked for
+                message = replace(
+                    _open_arrival((found, time.monotonic_ns())),
+                    reply=None,
+                    sequence=sequence_of_reply(found.reply),
+                )
+                if message.sequence >= from_sequence:
+                    await _handle(handler, message)
+                with contextlib.suppress(BusUnavailable, OutcomeUnknown):  # redelivered then; handlers dedupe
+                    await self._ask(found.reply, b"+ACK", None, _PULL_TIMEOUT_S, _any)
+
+        return self._start(pull(), _Subscription(self, feed, None))
 
     def _stream(self, pattern: str) -> str:
         name = stream_of(self.subjects, pattern)
