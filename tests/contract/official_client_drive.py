@@ -79,12 +79,16 @@ async def trade(client: Client, market: str, other: str) -> None:
     assert (await client.get_order_queue_position(placed.order_id)).queue_position_fp == "0.00"
     rows = (await client.get_order_queue_positions(market_tickers=market)).queue_positions
     assert [row.order_id for row in rows] == [placed.order_id]
-    amended = await client.amend_order_v2(placed.order_id, ticker=market, side="bid", price="0.1200", count="6.00")
+    amended = await client.amend_order_v2(
+        placed.order_id, ticker=market, side="bid", price="0.1200", count="6.00"
+    )
     assert amended.remaining_count == "6.00"
     decreased = await client.decrease_order_v2(placed.order_id, reduce_by="2.00")
     assert decreased.remaining_count == "4.00"
     assert (await client.cancel_order_v2(placed.order_id)).reduced_by == "4.00"
-    taken = await client.create_order_v2(**new_order(market, count="1.00", price="0.9900", time_in_force="immediate_or_cancel"))
+    taken = await client.create_order_v2(
+        **new_order(market, count="1.00", price="0.9900", time_in_force="immediate_or_cancel")
+    )
     assert (taken.fill_count, taken.average_fill_price) == ("1.00", "0.5200")
     away = await client.create_order_v2(**new_order(other, exchange_index=2))
     cancelled = await client.cancel_order_v2(away.order_id, exchange_index=2)

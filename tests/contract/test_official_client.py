@@ -37,7 +37,11 @@ def find_python() -> str | None:
     names = [shutil.which(f"python3.{minor}") for minor in (13, 14)]
     versions = sorted((Path.home() / ".pyenv" / "versions").glob("3.1[34]*/bin/python"))
     for candidate in [*names, *map(str, versions)]:
-        if candidate and subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
+        if (
+            candidate
+            and subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False).returncode
+            == 0
+        ):
             return candidate
     return None
 
@@ -63,7 +67,11 @@ def _make(python: str, home: Path) -> None:
     subprocess.run([python, "-m", "venv", str(home)], check=True, capture_output=True)
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*pip, "--require-hashes", "-r", str(REQUIREMENTS)], check=False, capture_output=True, text=True, timeout=240
+        [*pip, "--require-hashes", "-r", str(REQUIREMENTS)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     if done.returncode:
         assert not os.environ.get("CI"), done.stderr

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import json
 import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import httpx
@@ -181,6 +182,12 @@ def list_markets(venue: Venue, now_ns: int, *, seconds: int = 3600) -> None:
             assert isinstance(placed, Placed)
 
 
+@functools.cache
+def _key_of(kind: str) -> NewKey:
+    """Return one key pair of a kind, made once: an RSA key takes a while."""
+    return generate_key("", kind)
+
+
 @contextlib.contextmanager
 def running_venue(
     *,
@@ -196,7 +203,7 @@ def running_venue(
     cash = {0: 1_000_000_000, 2: 1_000_000_000} if cash_by_shard is None else cash_by_shard
     for name, kind in (("alice", "ed25519"), ("bob", "rsa")):
         venue.add_account(name, tier=tier, cash_by_shard=dict(cash), now_ns=clock.now_ns())
-        keys[name] = generate_key(venue.floor.ids.next(), kind)
+        keys[name] = replace(_key_of(kind), key_id=venue.floor.ids.next())
         ring.add(keys[name].key_id, name, keys[name].public_pem)
     prepare(venue, clock.now_ns())
 
@@ -207,7 +214,12 @@ def running_venue(
     admin = AdminFace(venue, ring, clock, forget, counters=lambda: rest.door.counters)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        HttpApp(rest, admin.app()), http="httptools", ws="none", lifespan="off", access_log=False, log_level="error"
+        HttpApp(rest, admin.app()),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="error",
     )
     server, loop, started = _Server(config), uvloop.new_event_loop(), threading.Event()
 

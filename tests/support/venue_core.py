@@ -71,7 +71,9 @@ class Pit:
         self.now_ns += int(seconds * NS_PER_S)
         self.venue.advance(self.now_ns)
 
-    def send(self, account: str, side: Side, price_e4: int, qty_e2: int = 100, **rest: object) -> Placed | Rejection:
+    def send(
+        self, account: str, side: Side, price_e4: int, qty_e2: int = 100, **rest: object
+    ) -> Placed | Rejection:
         """Place an order and return the answer."""
         market = str(rest.pop("market", MARKET))
         request = CreateRequest(market, side, price_e4, qty_e2, **rest)  # type: ignore[arg-type]
