@@ -1,9 +1,18 @@
 import asyncio
+import ipaddress
 import socket
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from libs.common.kalshi.transport import LeanTransport, SendAborted, make_transport
 from tests.support.eventually import eventually
@@ -263,3 +272,73 @@ async def test_a_connection_that_the_peer_will_close_is_not_kept() -> None:
         await transport.aclose()
 
     assert http.connections == 2
+
+
+def own_certificate(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return contexts of a server on 127.0.0.1 and of a client that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = directory / "server.txt"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(path)
+    return server, ssl.create_default_context(cafile=path)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_it_speaks_tls_and_trusts_only_who_it_should(run: Callable[..., None], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        server_side, client_side = own_certificate(tmp_path)
+        server = await asyncio.start_server(
+            ScriptedHttp(lambda _: answer(200, {"tls": True})).serve, "127.0.0.1", 0, ssl=server_side
+        )
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        trusting = make_transport(url, ssl_context=client_side)
+        for _ in range(3):
+            assert (await trusting.exchange(head(trusting), b"")).body == b'{"tls":true}'
+        assert trusting.connects_total == 1
+        wary = make_transport(url)
+        with pytest.raises(httpx.ConnectError):
+            await wary.exchange(head(wary), b"")
+        await trusting.aclose()
+        server.close()
+
+    run(scenario())
+
+
+def test_on_uvloop_a_lost_answer_and_a_deadline_end_as_on_asyncio() -> None:
+    async def scenario() -> None:
+        async with scripted_http(lambda _: DROP) as http:
+            transport = make_transport(http.url)
+            with pytest.raises(httpx.ReadError):
+                await transport.exchange(head(transport), b"")
+            http.script = lambda _: HANG
+            with pytest.raises(httpx.ReadTimeout):
+                await transport.exchange(head(transport), b"", deadline_s=0.05)
+            http.script = lambda _: answer(200)
+            assert (await transport.exchange(head(transport), b"")).status == 200
+            http.drop_all()
+            await eventually(lambda: not transport._idle[0].is_usable)
+            assert (await transport.exchange(head(transport), b"")).status == 200
+            await transport.aclose()
+
+    uvloop.run(scenario())
