@@ -18,9 +18,10 @@ from libs.common.runtime.errors import ConfigError
 from libs.common.runtime.latch_file import LatchFile
 from services.riskguard.config import Config, Day
 from services.riskguard.core.account import Account
-from services.riskguard.core.core import Patience, RiskguardCore
+from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.day import TradingDay
 from services.riskguard.core.emergency import EmergencyLane, Leader
+from services.riskguard.core.judge import Patience
 from services.riskguard.core.latches import Latches
 from services.riskguard.core.marks import Marks
 from services.riskguard.core.open_orders import OpenOrders

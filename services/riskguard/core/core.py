@@ -22,42 +22,21 @@ from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
 from libs.common.messages.health import BeatV1
 from libs.common.messages.market import MarketV1, TopV1
 from libs.common.messages.risk import AuditRiskV1
-from services.riskguard.core.account import Account, Reading, Result
+from services.riskguard.core.account import Account, Reading
 from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
 from services.riskguard.core.emergency import CancelAll, EmergencyLane, Leader
-from services.riskguard.core.exposure import Exposures, exposures
+from services.riskguard.core.judge import Patience, Standing, consequences, judge
 from services.riskguard.core.latches import Latches
 from services.riskguard.core.limits import Limits
-from services.riskguard.core.resume import Consequences, Execute, MarketConsequence, ResumeAnswer, ResumeDesk
-from services.riskguard.core.triggers.base import Fired, View, evaluate
-from services.riskguard.core.triggers.registry import TRIGGERS
+from services.riskguard.core.resume import Execute, ResumeAnswer, ResumeDesk
+from services.riskguard.core.triggers.base import Fired
 
 _MS = 1_000_000
 _S = 1_000_000_000
+FIRED, CLEARED = "trigger_fired", "trigger_cleared"
 _OVERLAP_MS = 60_000
 _HALT_AGAIN_NS = 3 * _S
 _STORE_HEARD_NS = 2 * _S
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """The timing of `config.Timing`, in the core's units."""
-
-    listing_ns: int
-    listing_fresh_ns: int
-    recon_silence_ns: int
-    book_stale_ms: int
-    executor_silence_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The newest evaluation."""
-
-    view: View = field(default_factory=View)
-    result: Result = field(default_factory=Result)
-    exposures: Exposures = field(default_factory=Exposures)
-    fired: tuple[Fired, ...] = ()
 
 
 @dataclass(slots=True)
@@ -201,7 +180,9 @@ class RiskguardCore:
         effects: list[Effect] = []
         self.account.begin_day_if_due(now_ms)
         self._expire_overrules(now_ms)
-        self.standing = self._evaluate(now_ns, now_ms)
+        self.standing = judge(
+            self.account, self.leader, self._recon, self.limits, self.patience, now_ns, now_ms
+        )
         effects += self._on_fired(now_ns, now_ms)
         effects += self._lane(now_ns)
         effects += self._store_heard(now_ns)
@@ -217,12 +198,14 @@ class RiskguardCore:
     def on_resume_request(self, data: bytes, now_ns: int, now_ms: int, nonce: str) -> ResumeAnswer | Execute:
         """Take either step of a resume."""
         # What is red is judged now, not a quarter of a second ago.
-        self.standing = self._evaluate(now_ns, now_ms)
+        self.standing = judge(
+            self.account, self.leader, self._recon, self.limits, self.patience, now_ns, now_ms
+        )
         return self.desk.on_request(
             data,
             self.latches.state(),
             (*self.standing.fired, *self._standing_causes()),
-            self.consequences(),
+            consequences(self.account, self.standing),
             now_ns,
             now_ms,
             nonce,
@@ -257,73 +240,7 @@ class RiskguardCore:
         reasons.extend(f.text for f in self.standing.fired if f.trigger not in self._overruled)
         return not reasons, tuple(reasons)
 
-    def consequences(self) -> Consequences:
-        """Return what a resume would mean now."""
-        standing = self.standing
-        open_orders = self.account.orders.by_market()
-        positions = standing.view.positions
-        return Consequences(
-            markets=tuple(
-                MarketConsequence(
-                    market=market,
-                    position_e2=positions.get(market, 0),
-                    resting_e2=sum(order.qty_e2 for order in open_orders.get(market, ())),
-                    worst_loss_e6=standing.exposures.markets.get(market, 0),
-                )
-                for market in sorted({*positions, *open_orders})
-            ),
-            worst_loss_e6=standing.exposures.account_e6,
-            day_result_e6=standing.result.day_e6,
-            red=tuple(f.text for f in standing.fired),
-        )
-
     # Below: how ------------------------------------------------------------------------------------
-
-    def _evaluate(self, now_ns: int, now_ms: int) -> Standing:
-        account = self.account
-        holdings = account.holdings()
-        worst = exposures(holdings)
-        result = account.result(now_ns)
-        view = View(
-            day_e6=result.day_e6,
-            high_water_e6=account.high_water_e6,
-            positions={
-                h.market: max((qty for qty, _ in h.positions), key=abs, default=0)
-                for h in holdings
-                if any(qty for qty, _ in h.positions)
-            },
-            market_exposure_e6=worst.markets,
-            event_exposure_e6=worst.events,
-            account_exposure_e6=worst.account_e6,
-            stale_books=self._stale_books([h.market for h in holdings], now_ns, now_ms),
-            executor_silence_ms=(now_ns - self.leader.heard_ns) // _MS,
-            executor_silence_ms_max=self.patience.executor_silence_ns // _MS,
-            recon_problem=self._recon_problem(now_ns),
-            orders_last_minute=account.orders.new_within_a_minute(now_ns),
-        )
-        return Standing(view, result, worst, evaluate(TRIGGERS, view, self.limits))
-
-    def _stale_books(self, markets: list[str], now_ns: int, now_ms: int) -> tuple[str, ...]:
-        """Return why books of our markets cannot be believed.
-
-        A market whose book nobody ever showed us (an old position outside of what
-        is quoted) counts at cost and does not pause the rest; one that went silent does.
-        """
-        marks, stale_ms = self.account.marks, self.patience.book_stale_ms
-        return tuple(
-            reason
-            for market in markets
-            if marks.has_seen(market)
-            and (reason := marks.stale_reason(market, now_ns, now_ms, stale_ms)) is not None
-        )
-
-    def _recon_problem(self, now_ns: int) -> str:
-        if self._recon is None:
-            return "never heard"
-        permit, heard_ns = self._recon
-        if now_ns - heard_ns > self.patience.recon_silence_ns:
-            return f"not heard for {(now_ns - heard_ns) // _MS} ms"
-        return "" if permit.is_open else "; ".join(permit.reasons) or "closed"
 
     def _standing_causes(self) -> tuple[Fired, ...]:
         """Return what must be gone before a resume although it only pauses: the reconciler's own halt."""
@@ -338,11 +255,11 @@ class RiskguardCore:
         red = {f.trigger: f for f in self.standing.fired}
         for name in self._red.keys() - red.keys():
             gone = self._red[name]
-            effects += self._note("trigger_cleared", "RISK_CLEARED", gone, now_ms, "INFO")
+            effects += self._note(CLEARED, gone, now_ms)
             self._halted_ns.pop(name, None)
         for name, fired in red.items():
             if name not in self._red:
-                effects += self._note("trigger_fired", "RISK_TRIGGER", fired, now_ms, "WARNING")
+                effects += self._note(FIRED, fired, now_ms)
             if fired.is_latching and name not in self._overruled and self._must_halt(name, now_ns):
                 self._halted_ns[name] = now_ns
                 halt = HaltV1(reason=fired.text, trigger=name, by="riskguard")
@@ -393,4 +310,31 @@ class RiskguardCore:
         act = self.lane.step(
             now_ns - leader.heard_ns, orders.seen_ours(), orders.claimed_ours(), leader.groups(), now_ns
         )
+        if act is None:
+            return []
+        text = act.reason if isinstance(act, CancelAll) else f"trigger {len(act.groups)} order groups"
+        log = Log("RISK_TRIGGER", f"emergency lane: {text}", "CRITICAL", {"rung": self.lane.rungs})
+        return [act, log] if self._is_reading else [act, log, self._read(now_ns)]
+
+    def _read(self, now_ns: int) -> Read:
+        self._is_reading, self._read_started_ns = True, now_ns
+        until_ms = self.account.fills_until_ms
+        is_first = self.account.read_ns is None
+        return Read(None if is_first else max(0, until_ms - _OVERLAP_MS))
+
+    def _expire_overrules(self, now_ms: int) -> None:
+        for name in [name for name, until_ms in self._overruled.items() if now_ms > until_ms]:
+            del self._overruled[name]
+
+    def _note(self, what: str, fired: Fired, now_ms: int) -> list[Effect]:
+        record = AuditRiskV1(
+            event_type=what,
+            account=self.account_id,
+            trigger=fired.trigger,
+            reason=fired.text,
+            limit=fired.limit,
+            was=fired.was,
+            event_ns=now_ms * _MS,
+        )
+        event, level = ("RISK_TRIGGER", "WARNING") if what == FIRED else ("RISK_CLEARED", "INFO")
         return [Audit(record), Log(event, fired.text, level, {"trigger": fired.trigger})]
