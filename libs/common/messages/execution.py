@@ -56,6 +56,8 @@ class RenewV1(Wire, frozen=True, kw_only=True):
     epoch: int
     holder: str
     counter: int
+    is_released: bool = False
+    """The leader's last word at an orderly end: the next one need not wait for the lease."""
 
 
 class OrderGroupV1(Wire, frozen=True, kw_only=True):

@@ -60,6 +60,7 @@ class Account:
     held: Counter[str] = field(default_factory=Counter)
     orphans: dict[str, int] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
+    wall_offset_ns: int = 0
     recent_audits: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=256))
 
     def event_of(self, market: str) -> str:
@@ -130,7 +131,7 @@ class Account:
             self.orders.opened(market),
         )
         self.dirty.add(market)
-        del now
+        self.wall_offset_ns = now.ms * 1_000_000 - now.ns
         return [self.position_effect(market)]
 
     def position_effect(self, market: str) -> Effect:
@@ -143,7 +144,7 @@ class Account:
 
     def order_effect(self, order: OwnOrder) -> Effect:
         """Return the order's newest state, to be journalled."""
-        return RecordOrder(order.message(self.name))
+        return RecordOrder(order.message(self.name, self.wall_offset_ns))
 
     def audit(
         self,

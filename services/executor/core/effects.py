@@ -16,7 +16,6 @@ class SendBatch:
 
     Attributes:
         intent: Stored and acknowledged under the epoch's fence before any byte leaves.
-        token: The fencing token the intent was made under.
         creates: Go out as one request, or one each in single mode.
         amends: One request each.
         decreases: One request each.
@@ -25,7 +24,6 @@ class SendBatch:
     """
 
     intent: IntentV1
-    token: int
     creates: tuple[Approved, ...]
     amends: tuple[Approved, ...]
     decreases: tuple[DecreaseRequest, ...]

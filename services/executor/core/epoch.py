@@ -53,6 +53,8 @@ class EpochKeeper:
         number: Number of our epoch, 0 without one.
         token: Stream sequence of our epoch: what appends are fenced on.
         renewed_ns: When a renewal (or the claim) was last acknowledged.
+        is_moving: True while this process claims its own next epoch: a refusal of the old
+            token is then our own doing, not another leader's.
     """
 
     times: EpochTimes
@@ -61,6 +63,7 @@ class EpochKeeper:
     token: int = 0
     renewed_ns: int = 0
     counter: int = 0
+    is_moving: bool = False
     _seen: Seen | None = None
     _still_since_ns: int = 0
 

@@ -52,7 +52,6 @@ class Gate:
         is_fence_lost: True for good once another leader was seen.
         latch: Fold of the control stream.
         file_reason: What the local latch file says, empty if clear.
-        flag_reason: What the core-subject flag says, empty if clear.
         is_stopping: True from SIGTERM on.
     """
 
@@ -64,7 +63,6 @@ class Gate:
     is_fence_lost: bool = False
     latch: LatchState | None = None
     file_reason: str = "local latch not read"
-    flag_reason: str = ""
     is_killing: bool = False
     is_stopping: bool = False
     loop_lag_ns: int = 0
@@ -102,8 +100,6 @@ class Gate:
     def halt_reasons(self) -> list[str]:
         """Return why the account is halted: latches only, whatever else is closed."""
         reasons = []
-        if self.flag_reason:
-            reasons.append(f"halt_heard: {self.flag_reason}")
         if self.latch is None:
             reasons.append("control_unread")
         elif self.latch.is_halted:
@@ -172,15 +168,10 @@ class Gate:
         return GateState.CANCEL_ONLY if self.account_reasons(now_ns, echo_age_ns) else GateState.RUNNING
 
     def _is_latched(self) -> bool:
-        if self.flag_reason or self.file_reason or self.latch is None:
+        if self.file_reason or self.latch is None:
             return True
         # A stream that cannot be read now closes the gate; it is no halt that somebody ordered.
         return self.latch.is_halted and self.latch.source != "unreadable"
-
-    @property
-    def is_halt_ordered(self) -> bool:
-        """Return whether somebody halted: then orders must go, and a resume must name the halt."""
-        return self._is_latched()
 
     def _permit_reasons(self, issuer: str, now_ns: int) -> list[str]:
         permit = self._permits.get(issuer)

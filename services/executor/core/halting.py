@@ -75,10 +75,11 @@ class Halting:
         sequence = state.halt_sequence if state.halts and state.halts[0].sequence else UNSTORED
         if state.source == "none":
             sequence = 0
-        if not self._was_halted or not self.is_killed:
-            self.halts += not self._was_halted
-            self._was_halted = True
-            self.is_killed = True
+        if not self._was_halted:
+            # Halted since the start needs no ladder: recovery lists until nothing rests, and the gate was
+            # never open.
+            self.halts += 1
+            self._was_halted = self.is_killed = True
             effects.append(StartKill(f"{state.source}: {state.reason}"))
             effects.append(
                 Log(

@@ -105,6 +105,7 @@ class JournalFold:
         renew_sequence: Its stream sequence.
         groups: Every group ever journalled, by epoch.
         creates: Every create ever intended, by client order id.
+        fills: Every fill ever recorded, by trade and order.
     """
 
     epoch: EpochV1 | None = None
@@ -114,10 +115,10 @@ class JournalFold:
     renew_sequence: int = 0
     groups: list[OrderGroupV1] = field(default_factory=list)
     creates: dict[str, Journalled] = field(default_factory=dict)
+    fills: set[tuple[str, str]] = field(default_factory=set)
     malformed: int = 0
     _order_ids: dict[str, str] = field(default_factory=dict)
     _open: set[str] = field(default_factory=set)
-    _decisions: dict[str, str] = field(default_factory=dict)
 
     def on_epoch(self, sequence: int, epoch: EpochV1) -> None:
         """Take an epoch."""
@@ -163,6 +164,7 @@ class JournalFold:
 
     def on_fill(self, fill: FillV1) -> None:
         """Take a fill; it proves its order's two names."""
+        self.fills.add((fill.trade_id, fill.order_id))
         if fill.client_order_id:
             self._order_ids[fill.client_order_id] = fill.order_id
 

@@ -74,9 +74,7 @@ class KillLadder:
         self._is_cancelled_all = True
         self._rung("cancel_all", now_ns)
 
-    def on_listing(
-        self, resting: Iterable[CancelRequest], now_ns: int, *, requests_in_flight: int
-    ) -> KillStep:
+    def on_listing(self, resting: Iterable[CancelRequest], now_ns: int) -> KillStep:
         """Take a listing that began after the first step; return what is left to do."""
         cancel = tuple(resting)
         trigger = tuple((g, shard) for g, shard in self.groups.items() if g not in self._confirmed)
@@ -84,9 +82,10 @@ class KillLadder:
             self._empty = 0
             return KillStep(trigger=trigger, cancel=cancel, list_orders=True)
         self._rung("empty", now_ns)
-        # A create still in flight with an unconfirmed group may come to rest after this listing.
+        # A create still in flight, whose group is not confirmed as triggered, may come to rest after this
+        # listing; one whose group is confirmed cannot, so its answer need not be awaited.
         self._empty += 1
-        if not trigger and not requests_in_flight and self._empty >= self.clean_reads:
+        if not trigger and self._empty >= self.clean_reads:
             self.is_verified = True
             self._rung("verified", now_ns)
             return KillStep(is_verified=True)

@@ -98,8 +98,8 @@ class OwnOrder:
             return self.price_e4
         return (max if self.side is Side.BID else min)(self.price_e4, self.pending_price_e4)
 
-    def message(self, account: str) -> OrderV1:
-        """Return the newest state for the journal."""
+    def message(self, account: str, wall_offset_ns: int) -> OrderV1:
+        """Return the newest state for the journal; the offset turns our monotonic time into Unix time."""
         return OrderV1(
             account=account,
             market=self.market,
@@ -117,7 +117,7 @@ class OwnOrder:
             reason=self.reason,
             version=self.version,
             order_group_id=self.order_group_id,
-            updated_ns=self.updated_ns,
+            updated_ns=self.updated_ns + wall_offset_ns,
         )
 
 

@@ -167,7 +167,6 @@ class Quoter:
         intent = self.account.journal.intent(packing.number, packing.items, now.ms * 1_000_000)
         return SendBatch(
             intent,
-            self.account.journal.epoch,
             tuple(packing.creates),
             tuple(packing.amends),
             tuple(packing.decreases),

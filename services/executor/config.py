@@ -1,0 +1,126 @@
+"""Configuration of the executor. The limits and the group's size have no default: zero means zero."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from libs.common.risk.limits import RiskLimits
+from libs.common.runtime.config import Common, Seconds, Venue
+from services.executor.core.epoch import EpochTimes
+from services.executor.core.gate import GateLimits
+from services.executor.core.planner import PlanRules, ReplaceWith
+from services.executor.core.quoting import ExecutionMode
+
+_S = 1_000_000_000
+Whole = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class Planning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Section ``[planning]``."""
+
+    execution_mode: ExecutionMode = ExecutionMode.BATCH
+    replace_with: ReplaceWith = ReplaceWith.AMEND
+    hysteresis_ticks: Whole = 1
+    hysteresis_e2: Whole = 0
+    amend_clear_ticks: Whole = 1
+    batch_items: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    batches_max: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    order_life_s: Annotated[int, msgspec.Meta(ge=30, le=120)] = 60
+    """How long a quote lives at the venue without being renewed (design rule 4)."""
+    renew_before_s: Annotated[int, msgspec.Meta(ge=1, le=60)] = 20
+    intent_age_ms_max: Positive = 500
+    priority: dict[str, int] = msgspec.field(default_factory=dict)
+    """Markets with a higher number get the tokens first."""
+
+    def rules(self) -> PlanRules:
+        """Return what the planner needs."""
+        return PlanRules(
+            hysteresis_ticks=self.hysteresis_ticks,
+            hysteresis_e2=self.hysteresis_e2,
+            replace_with=self.replace_with,
+            amend_clear_ticks=self.amend_clear_ticks,
+            renew_ms=self.renew_before_s * 1_000,
+            life_ms=self.order_life_s * 1_000,
+        )
+
+
+class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Section ``[epoch]``: the lease protocol; the proportions matter more than the numbers."""
+
+    lease_s: Seconds = 15.0
+    renew_s: Seconds = 1.0
+    no_risk_s: Seconds = 3.0
+    cancel_all_s: Seconds = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.renew_s < self.no_risk_s <= self.cancel_all_s <= self.lease_s:
+            # An old leader must have stopped before a new one may begin.
+            raise ValueError("expected renew_s < no_risk_s <= cancel_all_s <= lease_s")
+
+    def times(self) -> EpochTimes:
+        """Return the protocol's durations."""
+        return EpochTimes(
+            int(self.lease_s * _S),
+            int(self.renew_s * _S),
+            int(self.no_risk_s * _S),
+            int(self.cancel_all_s * _S),
+        )
+
+
+class Gating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Section ``[gate]``: longest ages at which a proof still counts."""
+
+    permit_age_s: Annotated[float, msgspec.Meta(gt=0, le=2)] = 2.0
+    echo_age_s: Annotated[float, msgspec.Meta(gt=0)] = 1.5
+    book_age_ms: Positive = 2_000
+    closed_cancel_s: Seconds = 5.0
+    """A gate closed for so long withdraws what rests."""
+
+    def limits(self, times: EpochTimes) -> GateLimits:
+        """Return what the gate needs."""
+        return GateLimits(
+            renew_age_ns=times.no_risk_ns,
+            permit_age_ns=int(self.permit_age_s * _S),
+            echo_age_ns=int(self.echo_age_s * _S),
+            book_age_ms=self.book_age_ms,
+        )
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Section ``[evidence]``: how unknown outcomes are settled and how often all is compared."""
+
+    read_lag_s: Seconds = 1.0
+    look_s: Seconds = 0.5
+    misses_max: Positive = 5
+    absent_after_s: Seconds = 10.0
+    compare_s: Seconds = 5.0
+    clean_reads: Positive = 3
+    clean_gap_s: Seconds = 0.25
+
+
+class Groups(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Section ``[groups]``: the fuse at the venue."""
+
+    limit_e2: Positive
+    """Contracts (E2) that may match within 15 s on one shard before the venue pulls everything."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration."""
+
+    common: Common = Common()
+    venue: Venue = Venue()
+    limits: RiskLimits
+    groups: Groups
+    planning: Planning = Planning()
+    epoch: Epoch = Epoch()
+    gate: Gating = Gating()
+    evidence: Evidence = Evidence()
+
+    def __post_init__(self) -> None:
+        for name in ("rest_url", "ws_url", "key_id", "key_file"):
+            if not getattr(self.venue, name):
+                raise ValueError(f"expected venue.{name}, was empty")

@@ -1,0 +1,148 @@
+"""Follow the control plane: read it whole, follow it, read it again, and store what it missed.
+
+A halt heard on the core subject that the stream has not shown within a second is
+appended in the executor's own name, so that a resume can name it. Every few seconds
+the newest records are read from the stream's leader; if they cannot be, the control
+plane is unreadable, which is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+
+from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Message, OutcomeUnknown
+from libs.common.control.latch import LatchFold, LatchState
+from libs.common.messages.base import MalformedMessage, WireDecoder, encode
+from libs.common.messages.control import HaltV1, ResumeV1, parse_halt
+from libs.common.runtime.latch_file import UNSTORED
+from libs.common.runtime.log import EventLog
+from libs.common.subjects import Subjects
+from services.executor.core.halting import Halting
+
+_RESUME = WireDecoder(ResumeV1)
+_REREAD_S = 5.0
+_STORE_AFTER_S = 1.0
+
+
+class ControlWatch:
+    """Keeps the latch fold true and hands its word to the core."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        subjects: Subjects,
+        halting: Halting,
+        on_latch: Callable[[LatchState], None],
+        log: EventLog,
+        run: str,
+    ) -> None:
+        self._bus = bus
+        self._subjects = subjects
+        self._halting = halting
+        self._on_latch = on_latch
+        self._log = log
+        self._run_id = run
+        self._stored = 0
+        self.fold = LatchFold()
+        self.sequence = 0
+
+    def on_heard(self, subject: str, data: bytes) -> None:
+        """Take a halt from the core subject, by whichever connection it came."""
+        with contextlib.suppress(ValueError):
+            self.fold.on_heard(self._subjects.keys_of("ctl.halt", subject)[0], parse_halt(data))
+            self._tell()
+
+    async def read_all(self) -> None:
+        """Read every record; on failure the latch is unreadable, and that is told."""
+        try:
+            async for message in self._bus.read(f"{self._subjects.root}.ctl.>"):
+                self._take(message)
+        except (BusUnavailable, OutcomeUnknown) as e:
+            self.fold.unreadable(f"control stream unreadable: {e}")
+        else:
+            self.fold.readable()
+        self._tell()
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        await self._bus.follow(
+            f"{self._subjects.root}.ctl.>", self._on_record, from_sequence=self.sequence + 1
+        )
+        since_read_s = 0.0
+        while True:
+            await asyncio.sleep(_STORE_AFTER_S)
+            since_read_s += _STORE_AFTER_S
+            await self._store_heard()
+            if since_read_s >= _REREAD_S or self.fold.state().source == "unreadable":
+                since_read_s = 0.0
+                await self._read_newest()
+
+    async def answer(self, message: Message, word: dict[str, object]) -> None:
+        """Answer a halt that asks for our own word."""
+        with contextlib.suppress(BusUnavailable):
+            await self._bus.respond(message, msgspec.json.encode(word))
+
+    async def _on_record(self, message: Message) -> None:
+        self._take(message)
+        self._tell()
+
+    def _take(self, message: Message) -> None:
+        self.sequence = max(self.sequence, message.sequence)
+        halts, resumes = self._subjects.all_of("ctl.halt")[:-1], self._subjects.all_of("ctl.resume")[:-1]
+        if message.subject.startswith(halts):
+            try:
+                source = self._subjects.keys_of("ctl.halt", message.subject)[0]
+            except ValueError:
+                source = message.subject
+            self.fold.on_halt(message.sequence, source, parse_halt(message.data))
+        elif message.subject.startswith(resumes):
+            try:
+                self.fold.on_resume(message.sequence, _RESUME.decode(message.data))
+            except MalformedMessage as e:
+                self._log.event("RESUME_REFUSED", str(e), level="WARNING", sequence=message.sequence)
+
+    async def _read_newest(self) -> None:
+        try:
+            newest = await self._bus.last_each(f"{self._subjects.root}.ctl.>")
+        except (BusUnavailable, OutcomeUnknown) as e:
+            self.fold.unreadable(f"control stream unreadable: {e}")
+        else:
+            for message in newest:
+                self._take(message)
+            self.fold.readable()
+        self._tell()
+
+    async def _store_heard(self) -> None:
+        for source, halt in self.fold.heard.items():
+            if await self._store(f"heard from {source}: {halt.reason}", halt):
+                self.fold.stored_for(source)
+        if self._halting.word.halt_sequence == UNSTORED and not self.fold.heard:
+            sequence = await self._store(
+                f"local latch: {self._halting.word.reason}", HaltV1(reason=self._halting.word.reason)
+            )
+            if sequence:
+                self._halting.on_stored(sequence)
+                self._tell()
+
+    async def _store(self, reason: str, halt: HaltV1) -> int:
+        self._stored += 1
+        stored = HaltV1(reason=reason, level=halt.level, trigger="restored", by="executor")
+        try:
+            ack = await self._bus.append(
+                self._subjects.of("ctl.halt", "executor"),
+                encode(stored),
+                msg_id=f"halt-{self._run_id}-{self._stored}",
+            )
+        except (BusUnavailable, OutcomeUnknown, AppendRefused):
+            return 0
+        self.fold.on_halt(ack.sequence, "executor", stored)
+        self._tell()
+        return ack.sequence
+
+    def _tell(self) -> None:
+        self._on_latch(self.fold.state())

@@ -1,0 +1,126 @@
+"""Perform effects: requests start at once, everything else follows while they are under way.
+
+A log line costs more than a whole planning pass, so nothing that only tells may run
+before something that acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from libs.common.messages.execution import PositionV1
+from libs.common.runtime.clock import Clock
+from libs.common.runtime.latch_file import LatchFile
+from libs.common.runtime.log import EventLog
+from services.executor.core.effects import (
+    Effect,
+    Log,
+    MakeGroup,
+    PublishPosition,
+    ReadFills,
+    ReadSettlements,
+    RecordAudit,
+    RecordFill,
+    RecordOrder,
+    SendBatch,
+    SendCancels,
+    StartKill,
+    TakeOver,
+    WriteLatch,
+)
+from services.executor.core.engine import Engine
+from services.executor.shell.publisher import Publisher
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Performer:
+    """Sorts effects into those that act now and those that tell.
+
+    The attributes named ``on_*`` are filled by the wiring; each takes one effect.
+    """
+
+    def __init__(
+        self, *, engine: Engine, publisher: Publisher, latch: LatchFile, log: EventLog, clock: Clock
+    ) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._latch = latch
+        self._log = log
+        self._clock = clock
+        self._telling: deque[Effect] = deque()
+        self._positions: dict[str, PositionV1] = {}
+        self._wake = asyncio.Event()
+        self.on_batch: Callable[[SendBatch], None]
+        self.on_cancels: Callable[[SendCancels], None]
+        self.on_group: Callable[[MakeGroup], None]
+        self.on_kill: Callable[[StartKill], None]
+        self.on_take_over: Callable[[TakeOver], None]
+        self.on_read_fills: Callable[[ReadFills], None]
+        self.on_read_settlements: Callable[[ReadSettlements], None]
+        self.on_changed: Callable[[], None]
+
+    def perform(self, effects: list[Effect]) -> None:
+        """Perform effects; the ones that act are started before this returns."""
+        for effect in effects:
+            if isinstance(effect, SendBatch):
+                self.on_batch(effect)
+            elif isinstance(effect, SendCancels):
+                self.on_cancels(effect)
+            elif isinstance(effect, StartKill):
+                self.on_kill(effect)
+            elif isinstance(effect, WriteLatch):
+                self._write_latch(effect)
+            elif isinstance(effect, PublishPosition):
+                self._positions[effect.position.market] = effect.position
+            else:
+                self._telling.append(effect)
+        if effects:
+            self._wake.set()
+            self.on_changed()
+
+    async def run(self) -> None:
+        """Tell what waits, for ever."""
+        while True:
+            while self._telling or self._positions:
+                while self._positions:
+                    market = next(iter(self._positions))
+                    await self._publisher.position(self._positions.pop(market))
+                if self._telling:
+                    self._tell(self._telling.popleft())
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _tell(self, effect: Effect) -> None:
+        if isinstance(effect, Log):
+            self._log.event(effect.event_type, effect.message, level=effect.level, **effect.fields)
+        elif isinstance(effect, RecordOrder):
+            self._publisher.order(effect.order, self._engine.epoch.number)
+        elif isinstance(effect, RecordFill):
+            self._publisher.fill(effect.fill)
+        elif isinstance(effect, RecordAudit):
+            self._publisher.audit(effect.audit)
+        elif isinstance(effect, MakeGroup):
+            self.on_group(effect)
+        elif isinstance(effect, TakeOver):
+            self.on_take_over(effect)
+        elif isinstance(effect, ReadFills):
+            self.on_read_fills(effect)
+        elif isinstance(effect, ReadSettlements):
+            self.on_read_settlements(effect)
+
+    def _write_latch(self, effect: WriteLatch) -> None:
+        try:
+            if effect.is_halted:
+                self._latch.halt(effect.halt_sequence, effect.reason, self._clock.now_ns())
+                self._engine.account.gate.file_reason = effect.reason or "halted"
+            else:
+                self._latch.clear(effect.halt_sequence, effect.reason, self._clock.now_ns())
+                self._engine.account.gate.file_reason = ""
+        except OSError as e:
+            # A halt that cannot be written still holds in memory; a resume that cannot does not happen.
+            self._engine.account.gate.file_reason = f"local latch not writable: {e}"
+            self._log.error("local latch not writable", e)

@@ -1,0 +1,120 @@
+"""Append orders, fills, results and audits in the order they happened, without anyone waiting.
+
+Each append is retried until it is stored: a message id makes the second try harmless.
+The queue is bounded; if it fills, the journal has been away for so long that going on
+would mean trading without a record, and the service ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+
+from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, OutcomeUnknown
+from libs.common.messages.base import Wire, encode
+from libs.common.messages.execution import AuditExecV1, FillV1, OrderV1, PositionV1, ResultV1
+from libs.common.runtime.errors import ProcessEnd
+from libs.common.runtime.log import EventLog
+from libs.common.subjects import Subjects
+
+_WAITING_MAX = 50_000
+_RETRY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    subject: str
+    data: bytes
+    msg_id: str
+
+
+class JournalBlocked(ProcessEnd):
+    """The journal took nothing for so long that the queue is full."""
+
+
+class Publisher:
+    """One queue and the task that empties it; positions go out at once, without the queue."""
+
+    def __init__(self, bus: Bus, subjects: Subjects, account: str, run: str, log: EventLog) -> None:
+        self._bus = bus
+        self._subjects = subjects
+        self._account = account
+        self._run_id = run
+        self._log = log
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._audits = 0
+        self.failures = 0
+
+    @property
+    def waiting(self) -> int:
+        """Return how many appends are outstanding."""
+        return len(self._waiting)
+
+    def order(self, order: OrderV1, epoch: int) -> None:
+        """Queue an order's newest state."""
+        # The epoch tells versions of two processes apart: each counts from 1.
+        msg_id = f"order-{order.client_order_id}-{epoch}-{order.version}"
+        self._put(self._subjects.of("order", order.market), order, msg_id)
+
+    def fill(self, fill: FillV1) -> None:
+        """Queue a fill; known by trade and order, so a second telling is dropped by the stream."""
+        self._put(self._subjects.of("fill", fill.market), fill, f"fill-{fill.trade_id}-{fill.order_id}")
+
+    def result(self, result: ResultV1) -> None:
+        """Queue a batch's result."""
+        msg_id = f"result-{self._account}-{result.epoch}-{result.batch}"
+        self._put(self._subjects.of("exec.result", self._account), result, msg_id)
+
+    def audit(self, audit: AuditExecV1) -> None:
+        """Queue an execution event."""
+        self._audits += 1
+        msg_id = f"audit-{self._run_id}-{audit.epoch}-{self._audits}"
+        self._put(self._subjects.of("audit.exec", self._account), audit, msg_id)
+
+    async def position(self, position: PositionV1) -> None:
+        """Publish a position now; the next one replaces it, so a lost one is not repeated."""
+        try:
+            await self._bus.publish(self._subjects.of("position", position.market), encode(position))
+        except BusUnavailable:
+            self.failures += 1
+
+    async def run(self) -> None:
+        """Append for ever, in order."""
+        while True:
+            while self._waiting:
+                head = self._waiting[0]
+                if not await self._append(head):
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                self._waiting.popleft()
+            self._wake.clear()
+            self._empty.set()
+            await self._wake.wait()
+
+    async def flush(self, timeout_s: float) -> None:
+        """Wait until everything is stored, or the time is up; `run` does the work."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+
+    def _put(self, subject: str, message: Wire, msg_id: str) -> None:
+        if len(self._waiting) >= _WAITING_MAX:
+            raise JournalBlocked(f"at most {_WAITING_MAX} records waiting for the journal")
+        self._waiting.append(_Waiting(subject, encode(message), msg_id))
+        self._empty.clear()
+        self._wake.set()
+
+    async def _append(self, item: _Waiting) -> bool:
+        try:
+            await self._bus.append(item.subject, item.data, msg_id=item.msg_id)
+        except (BusUnavailable, OutcomeUnknown, AppendRefused) as e:
+            self.failures += 1
+            if self.failures % 20 == 1:
+                self._log.event("BUS_ERROR", f"append not stored: {e}", level="WARNING", subject=item.subject)
+            return False
+        return True
