@@ -14,7 +14,7 @@ from math import exp, log, log1p
 from libs.common.domain.fees import FeeTerms, model_fee_e6
 from libs.common.domain.units import CONTRACT_E2
 from services.strategy.core.maker_settings import MakerSettings
-from services.strategy.core.work import Work, expit, logit
+from services.strategy.core.work import P_MIN, Work, expit, logit
 
 
 def inventory_skew(work: Work[MakerSettings]) -> str:
@@ -29,9 +29,13 @@ def inventory_skew(work: Work[MakerSettings]) -> str:
 
 
 def model_width(work: Work[MakerSettings]) -> str:
-    """Open the quote by the log-odds form of Avellaneda and Stoikov (Shaw and Dalen 2025)."""
+    """Open the quote by the log-odds form of Avellaneda and Stoikov (Shaw and Dalen 2025).
+
+    The variance is taken at the fair value: at the reservation price it would
+    grow with the position near 0 and 1, and more inventory could raise an ask.
+    """
     settings = work.settings
-    p = expit(work.x)
+    p = min(1.0 - P_MIN, max(P_MIN, (work.fair_e4 or work.reservation_e4) / 10_000.0))
     pq = p * (1.0 - p)
     variance_x = quadratic_variation(work, p) / (pq * pq)
     gamma = settings.width_gamma
