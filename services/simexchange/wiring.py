@@ -21,7 +21,7 @@ from typing import Final
 import uvicorn
 
 from libs.common.domain.units import DOLLAR_E6
-from libs.common.runtime.clock import SystemClock
+from libs.common.runtime.clock import Clock, SystemClock
 from libs.common.runtime.errors import ConfigError
 from libs.common.runtime.log import EventLog
 from services.simexchange.config import Config
@@ -71,73 +71,108 @@ def find_liquidity(config: Config) -> Liquidity:
         raise ConfigError(f"sim.tape: expected {e}") from e
 
 
+class Exchange:
+    """The whole venue of one configuration: built at once, served until told to stop.
+
+    Attributes:
+        venue: The core, for tests that share the process.
+        at: Addresses and keys, set when ``answers`` is.
+        answers: Set when both faces answer and the venue file is written.
+    """
+
+    def __init__(self, config: Config, liquidity: Liquidity, log: EventLog, clock: Clock) -> None:
+        self._sim = sim = config.sim
+        self._log = log
+        self.answers = asyncio.Event()
+        self.at: VenueFile | None = None
+        now_ns = clock.now_ns()
+        self.venue = venue = Venue(
+            chance=random.Random(sim.synthetic_seed),
+            seed=sim.synthetic_seed,
+            read_lag_ns=int(sim.read_lag_s * 1e9),
+        )
+        cash = dict.fromkeys(SHARDS, sim.cash_dollars * DOLLAR_E6)
+        tiers = {MEMBER: sim.tier, OUTSIDER: sim.tier}
+        for name, tier in tiers.items():
+            venue.add_account(name, tier=tier, cash_by_shard=cash, now_ns=now_ns)
+        ring = KeyRing()
+        self._keys = make_keys(ring, Path(sim.venue_file).parent / "keys", sim.key_type, tiers)
+        self.face = WebSocketFace(
+            venue,
+            Hub(venue),
+            ring,
+            clock,
+            backlog_bytes_max=sim.backlog_bytes_max,
+            on_malformed=lambda kind: _count(log, kind),
+        )
+        self.source = _source(config, liquidity, venue, now_ns)
+        self.player = Player(venue, self.face, clock, [self.source])
+        rest = RestFace(venue, ring, clock, self.face.pump)
+        admin = AdminFace(
+            venue, ring, clock, self.face.pump, self.player.progress, lambda: rest.door.counters
+        )
+        here = HttpApp(rest, admin.app())
+        self._app: HttpApp | Distant = here
+        if sim.latency_ms_max > 0:
+            chance = random.Random(sim.synthetic_seed)
+            self._app = Distant(here, sim.latency_ms_min, sim.latency_ms_max, chance)
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set; the venue file is there exactly as long as somebody answers."""
+        sim = self._sim
+        venue_file = Path(sim.venue_file)
+        forget_venue_file(venue_file)
+        ws_port = await self.face.start(sim.host, sim.ws_port)
+        listener = _listen(sim.host, sim.rest_port)
+        door = _Door(
+            uvicorn.Config(
+                self._app,
+                http="httptools",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_keep_alive=3600,
+            )
+        )
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(door.serve(sockets=[listener]))
+            background = [
+                group.create_task(self.player.run()),
+                group.create_task(self.face.beat()),
+                group.create_task(_report(self.player, self._log)),
+            ]
+            await door.answers.wait()
+            self.at = VenueFile(
+                f"http://{sim.host}:{listener.getsockname()[1]}/trade-api/v2",
+                f"ws://{sim.host}:{ws_port}{PATH}",
+                self._keys,
+                os.getpid(),
+            )
+            write_venue_file(venue_file, self.at)
+            self.answers.set()
+            self._log.event("READY", rest_url=self.at.rest_url, ws_url=self.at.ws_url)
+            await stop.wait()
+            self._log.event("STOPPING", reason="asked to")
+            forget_venue_file(venue_file)
+            for task in background:
+                task.cancel()
+            await self.face.stop()
+            door.should_exit = True
+            await serving
+
+
 async def run(config: Config, liquidity: Liquidity, log: EventLog) -> None:
     """Serve until SIGTERM or SIGINT."""
-    sim, clock = config.sim, SystemClock()
-    venue_file = Path(sim.venue_file)
-    forget_venue_file(venue_file)
-    now_ns = clock.now_ns()
-    venue = Venue(
-        chance=random.Random(sim.synthetic_seed),
-        seed=sim.synthetic_seed,
-        read_lag_ns=int(sim.read_lag_s * 1e9),
-    )
-    cash = dict.fromkeys(SHARDS, sim.cash_dollars * DOLLAR_E6)
-    tiers = {MEMBER: sim.tier, OUTSIDER: sim.tier}
-    for name, tier in tiers.items():
-        venue.add_account(name, tier=tier, cash_by_shard=cash, now_ns=now_ns)
-    ring = KeyRing()
-    entries = make_keys(ring, venue_file.parent / "keys", sim.key_type, tiers)
-    hub = Hub(venue)
-    face = WebSocketFace(
-        venue, hub, ring, clock,
-        on_malformed=lambda kind: _count(log, kind),
-    )  # fmt: skip
-    source = _source(config, liquidity, venue, clock.now_ns())
-    player = Player(venue, face, clock, [source])
-    rest = RestFace(venue, ring, clock, face.pump)
-    admin = AdminFace(venue, ring, clock, face.pump, player.progress, lambda: rest.door.counters)
-    here = HttpApp(rest, admin.app())
-    app: HttpApp | Distant = here
-    if sim.latency_ms_max > 0:
-        app = Distant(here, sim.latency_ms_min, sim.latency_ms_max, random.Random(sim.synthetic_seed))
+    exchange = Exchange(config, liquidity, log, SystemClock())
+    # What is alive now lives as long as the process; without this every full collection walks through it.
     gc.collect()
     gc.freeze()
-
-    ws_port = await face.start(sim.host, sim.ws_port)
-    listener = _listen(sim.host, sim.rest_port)
-    door = _Door(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=3600)
-    )
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(door.serve(sockets=[listener]))
-        background = [
-            group.create_task(player.run()),
-            group.create_task(face.beat()),
-            group.create_task(_report(player, log)),
-        ]
-        await door.answers.wait()
-        venue_at = VenueFile(
-            f"http://{sim.host}:{listener.getsockname()[1]}/trade-api/v2",
-            f"ws://{sim.host}:{ws_port}{PATH}",
-            entries,
-            os.getpid(),
-        )
-        write_venue_file(venue_file, venue_at)
-        log.event("READY", rest_url=venue_at.rest_url, ws_url=venue_at.ws_url, markets=len(venue.markets))
-        await stop.wait()
-        log.event("STOPPING", reason="signal")
-        forget_venue_file(venue_file)
-        for task in background:
-            task.cancel()
-        await face.stop()
-        door.should_exit = True
-        await serving
-    log.event("SHUTDOWN", graceful=True, progress=player.progress())
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await exchange.serve(stop)
+    log.event("SHUTDOWN", graceful=True, progress=exchange.player.progress())
 
 
 class _Door(uvicorn.Server):

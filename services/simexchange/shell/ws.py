@@ -22,6 +22,7 @@ import websockets.asyncio.server as ws
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from libs.common.runtime.clock import Clock
 from services.simexchange.core.channels import Hub
@@ -54,6 +55,10 @@ class _Line:
         self.connection = connection
         self.session = session
         self.silent_until_ns = 0
+
+    def is_open(self) -> bool:
+        """Return whether a frame may be written: not once the library has begun the closing handshake."""
+        return self.connection.state is State.OPEN and not self.connection.transport.is_closing()
 
 
 class WebSocketFace:
@@ -105,7 +110,7 @@ class WebSocketFace:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             for line in self._lines:
-                if not line.connection.transport.is_closing():
+                if line.is_open():
                     line.connection.transport.write(HEARTBEAT_FRAME)
 
     @property
@@ -136,7 +141,7 @@ class WebSocketFace:
     def _write(self, line: _Line) -> None:
         out = line.session.out
         transport = line.connection.transport
-        if transport.is_closing():
+        if not line.is_open():
             out.clear()
             return
         if line.silent_until_ns > self._clock.mono_ns():
@@ -153,6 +158,8 @@ class WebSocketFace:
         self._lines.discard(line)
         self._hub.overflow(line.session, self._clock.now_ns() // NS_PER_MS)
         transport = line.connection.transport
+        if not line.is_open():
+            return
         transport.write(frames(line.session.out) + CLOSE_FRAME)
         line.session.out.clear()
         transport.close()

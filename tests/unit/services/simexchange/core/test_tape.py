@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from libs.common.domain.side import Side
@@ -13,19 +11,17 @@ from services.simexchange.core.tape import (
     read_tape,
 )
 from services.simexchange.shell.tape_files import find_tapes
+from tests.support import recording
+from tests.support.recording import line
 from tests.support.shared import requires_shared, shared_dir
 
 
-def line(kind: str, recv_ms: int = 1, **msg: object) -> bytes:
-    return json.dumps({"recv_ms": recv_ms, "event": {"type": kind, "sid": 1, "seq": 7, "msg": msg}}).encode()
-
-
 def delta(price: str, change: str, side: str = "yes", ts_ms: int = 100) -> bytes:
-    return line("orderbook_delta", price_dollars=price, delta_fp=change, side=side, ts_ms=ts_ms)
+    return recording.delta(price, change, side, ts_ms)
 
 
 def trade(yes_price: str, count: str, taker: str, ts_ms: int = 100) -> bytes:
-    return line("trade", yes_price_dollars=yes_price, count_fp=count, taker_side=taker, ts_ms=ts_ms)
+    return recording.trade(yes_price, count, taker, ts_ms)
 
 
 def test_no_levels_become_asks_at_the_yes_price() -> None:

@@ -1,43 +1,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from services.simexchange.core.tape_market import MetadataMalformed, read_metadata
+from tests.support.recording import metadata
 from tests.support.shared import requires_shared, shared_dir
 
 S = 1_000_000_000
-
-
-def metadata(**changes: object) -> dict[str, Any]:
-    market = {
-        "ticker": "KXT-1-00",
-        "title": "Up?",
-        "yes_sub_title": "Target: 5",
-        "no_sub_title": "TBD",
-        "open_time": "2026-08-06T03:45:00Z",
-        "close_time": "2026-08-06T04:00:00Z",
-        "expiration_time": "2026-08-06T05:00:00Z",
-        "settlement_ts": "2026-08-06T04:00:04.134979Z",
-        "settlement_timer_seconds": 60,
-        "price_level_structure": "linear_cent",
-        "price_ranges": [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}],
-        "floor_strike": 5.0,
-        "strike_type": "greater_or_equal",
-        "result": "yes",
-        "settlement_value_dollars": "1.0000",
-        "expiration_value": "OUTCOME",
-        "last_price_dollars": "0.9900",
-        "previous_yes_bid_dollars": "0.9700",
-        "volume_fp": "49826.72",
-        "open_interest_fp": "22032.79",
-        "status": "finalized",
-        **changes,
-    }
-    event = {"event_ticker": "KXT-1", "series_ticker": "KXT", "title": "Gold", "mutually_exclusive": False}
-    return {"response": {"event": event, "markets": [market]}}
 
 
 def test_a_listing_says_nothing_about_the_end() -> None:

@@ -15,13 +15,10 @@ from services.simexchange.core.tape_market import read_metadata
 from services.simexchange.core.tape_source import TapeSource
 from services.simexchange.core.venue import Venue
 from services.simexchange.shell.tape_files import find_tapes
+from tests.support.recording import CLOSE_MS, MARKET, metadata
 from tests.support.shared import requires_shared, shared_dir
-from tests.unit.services.simexchange.core.test_tape_market import metadata
 
 START_NS = 1_700_000_000 * 1_000_000_000
-MARKET = "KXT-1-00"
-CLOSE_MS = 1_785_988_800_000
-"""2026-08-06T04:00:00Z, as in the metadata."""
 FIRST_MS = CLOSE_MS - 100_000
 
 
