@@ -117,7 +117,7 @@ class Demo:
             operate.operator_bus(world.run) as bus,
             evidence.account_reader(venue.rest_url, venue.key_id, venue.key_file) as reader,
         ):
-            balance_at_start_e6 = (await reader.balance()).total_e6
+            balance_at_start_e6 = await evidence.read_balance(reader)
             watcher = Watcher(bus, self._subjects, SERVICES)
             await watcher.start()
             began_s = time.monotonic()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 from libs.cli.audit import Account, Journal
 from libs.common.bus.api import Bus
@@ -14,7 +16,11 @@ from libs.common.kalshi.transport import make_transport
 from libs.common.messages.base import WireDecoder
 from libs.common.messages.execution import FillV1, IntentV1
 from libs.common.runtime.clock import SystemClock
+from libs.common.runtime.errors import VenueRefused, VenueUnavailable
 from libs.common.subjects import Subjects
+
+_BALANCE_TRIES: Final = 20
+_BALANCE_PAUSE_S: Final = 0.7
 
 
 @contextlib.asynccontextmanager
@@ -27,14 +33,28 @@ async def account_reader(rest_url: str, key_id: str, key_file: Path) -> AsyncIte
         yield reader
 
 
+async def read_balance(reader: VenueReader) -> int:
+    """Return the cash on all shards; the services ask too, and the venue allows few calls, so patiently.
+
+    Raises:
+        VenueError: It said no all the time.
+    """
+    for _ in range(_BALANCE_TRIES - 1):
+        try:
+            return (await reader.balance()).total_e6
+        except (VenueRefused, VenueUnavailable):
+            await asyncio.sleep(_BALANCE_PAUSE_S)
+    return (await reader.balance()).total_e6
+
+
 async def read_account(reader: VenueReader) -> Account:
     """Return what the venue says of the account; one read after the other, so nothing is at one instant."""
     orders = await reader.orders()
     fills = await reader.fills()
     positions = await reader.positions("unsettled")
     settlements = await reader.settlements()
-    balance = await reader.balance()
-    return Account(balance.total_e6, orders, fills, positions, settlements)
+    balance_e6 = await read_balance(reader)
+    return Account(balance_e6, orders, fills, positions, settlements)
 
 
 async def read_journal(bus: Bus, subjects: Subjects) -> Journal:
