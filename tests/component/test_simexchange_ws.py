@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from libs.common.kalshi.signing import Signer
 from tests.support.eventually import eventually
-from tests.support.exchange import Message, RunningExchange, running_exchange
+from tests.support.exchange import Message, RunningExchange, host_of, running_exchange
 from tests.support.recording import CLOSE_MS, MARKET, OPEN_MS, busy_lines, delta, trade, write_recording
 
 RAIN, COIN = "SIMRAIN-26A-T1", "SIMBTC-26A-T1"
@@ -335,4 +335,4 @@ async def test_latency_delays_the_trade_api_only(tmp_path: Path) -> None:
         assert (await exchange.request("GET", "/exchange/status")).status_code == 200
         assert time.perf_counter() - began >= 0.06
         async with httpx.AsyncClient() as client:
-            assert (await client.get(f"{exchange.at.rest_url}/sim/progress")).status_code == 200
+            assert (await client.get(f"{host_of(exchange.at)}/sim/progress")).status_code == 200

@@ -23,6 +23,11 @@ from services.simexchange.wiring import Exchange, find_liquidity
 Message = dict[str, Any]
 
 
+def host_of(at: VenueFile) -> str:
+    """Return the address without the API's root, where ``/sim`` lives."""
+    return at.rest_url.removesuffix("/trade-api/v2")
+
+
 class RunningExchange:
     """A running exchange and what a client needs to talk to it."""
 
@@ -125,7 +130,7 @@ async def running_exchange(folder: Path, **sim: Any) -> AsyncIterator[RunningExc
     if serving.done():
         await serving
     assert exchange.at is not None
-    async with httpx.AsyncClient(base_url=exchange.at.rest_url, timeout=10) as http:
+    async with httpx.AsyncClient(base_url=host_of(exchange.at), timeout=10) as http:
         try:
             yield RunningExchange(exchange, exchange.at, http)
             assert exchange.venue.residual_e6() == 0, "money out of nowhere"

@@ -183,5 +183,5 @@ class TapeSource:
             "open": sum(s in {MarketState.ACTIVE, MarketState.INACTIVE} for s in states),
             "closed": sum(s in {MarketState.CLOSED, MarketState.DETERMINED} for s in states),
             "settled": sum(s is MarketState.FINALIZED for s in states),
-            "is_over": self.is_over,
+            "is_over": self.is_over and all(s is MarketState.FINALIZED for s in states),
         }
