@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 from libs.common.bus.api import Handler, Message
-from libs.common.runtime.context import received
+from libs.common.runtime.context import bind_received
 
 T = TypeVar("T")
 _TURN: Final = 16
@@ -175,8 +175,5 @@ class Delivery(Generic[T]):
             self.inbox.lost = 0
             self._on_lost(lost)
         message = self._open(item)
-        if message.headers:
-            with received(message.headers):
-                await self._handler(message)
-        else:
-            await self._handler(message)
+        bind_received(message.headers)
+        await self._handler(message)

@@ -28,13 +28,11 @@ from functools import partial
 from typing import Any, Final, NoReturn, cast
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, _validate_subject
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription as ClientSubscription
 from nats.micro import add_service
 from nats.micro.request import Handler as EndpointHandler
 from nats.micro.request import Request, ServiceError
-from nats.micro.service import Service
 
 from libs.common.bus.api import (
     NO_HEADERS,
@@ -47,9 +45,19 @@ from libs.common.bus.api import (
 )
 from libs.common.bus.inbox import Delivery, Inbox, Line, Slots
 from libs.common.bus.layout import config_subject, stream_of
+from libs.common.bus.running import End, Feed, Part, Running, Served
 from libs.common.bus.sockets import bound_unsent_data
 from libs.common.bus.stored import Follower, StoredMessages
-from libs.common.bus.wire import API, ack_or_error, append_headers, parse_ack, sequence_of_reply
+from libs.common.bus.wire import (
+    API,
+    ack_or_error,
+    append_headers,
+    header_block,
+    parse_ack,
+    parse_headers,
+    publish_command,
+    sequence_of_reply,
+)
 from libs.common.env import Env
 from libs.common.observability.metrics import Metrics
 from libs.common.runtime.context import HEADER_PRODUCER, HEADER_RUN, received, travelling_headers
@@ -84,6 +92,41 @@ _Arrival = tuple[Msg, int]
 _Accept = Callable[[Msg], bool]
 
 
+class _Client(Client):
+    """The client with a cheap way to send and to read headers."""
+
+    _parse_header_lines = staticmethod(parse_headers)
+
+    def send(self, subject: str, reply: str, block: bytes, data: bytes) -> None:
+        """Write one message at once; what the client's own publish checks is checked, nothing is buffered.
+
+        Its own goes through a queue and a task of its own. Order is kept: nothing
+        is written past commands that still wait for that task.
+
+        Raises:
+            nats.errors.Error: Not sent, see `_UNSENT`.
+        """
+        _validate_subject(subject)
+        if self.is_closed:
+            raise nats.errors.ConnectionClosedError
+        if self.is_draining_pubs:
+            raise nats.errors.ConnectionDrainingError
+        if not self.is_connected or self._transport is None:
+            raise nats.errors.OutboundBufferLimitError
+        if len(data) > self._max_payload:
+            raise nats.errors.MaxPayloadError
+        if self._pending_data_size > 0:
+            self._transport.writelines(self._pending)
+            self._pending = []
+            self._pending_data_size = 0
+        try:
+            self._transport.write(publish_command(subject, reply, block, data))
+        except RuntimeError:  # the transport is closed and nobody has noticed yet
+            raise nats.errors.OutboundBufferLimitError from None
+        self.stats["out_msgs"] += 1
+        self.stats["out_bytes"] += len(data)
+
+
 class _Intake:
     """Stands where the client keeps a subscription's queue; takes each message in the read loop itself."""
 
@@ -106,70 +149,6 @@ class _Intake:
         return
 
 
-class _Subscription:
-    """One client subscription and the delivery it feeds."""
-
-    def __init__(self, bus: NatsBus, feed: ClientSubscription, delivery: Delivery[Any] | None) -> None:
-        self._bus = bus
-        self._feed = feed
-        self._delivery = delivery
-
-    async def stop(self) -> None:
-        """Stop delivery; messages in slots are dropped."""
-        await self._end(finish=False)
-
-    async def finish(self) -> None:
-        """Stop the feed, handle what waits."""
-        await self._end(finish=True)
-
-    async def _end(self, *, finish: bool) -> None:
-        self._bus.forget(self)
-        with contextlib.suppress(nats.errors.Error):
-            await self._feed.unsubscribe()
-        if self._delivery is not None:
-            await self._delivery.stop(finish=finish)
-
-
-class _Running:
-    """A task that delivers stored messages, and the wake-up that feeds it."""
-
-    def __init__(self, bus: NatsBus, task: asyncio.Task[None], wake: _Subscription | None) -> None:
-        self._bus = bus
-        self._task = task
-        self._wake = wake
-
-    async def stop(self) -> None:
-        """Stop delivery."""
-        self._bus.forget(self)
-        if self._wake is not None:
-            await self._wake.stop()
-        if self._task is not asyncio.current_task():
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def finish(self) -> None:
-        """Stop delivery; what is stored stays stored."""
-        await self.stop()
-
-
-class _Service:
-    """A registered micro service."""
-
-    def __init__(self, bus: NatsBus, service: Service) -> None:
-        self._bus = bus
-        self._service = service
-
-    async def stop(self) -> None:
-        """Take the endpoints off the bus."""
-        self._bus.forget(self)
-        with contextlib.suppress(nats.errors.Error):
-            await self._service.stop()
-
-    async def finish(self) -> None:
-        """Take the endpoints off the bus."""
-        await self.stop()
-
-
 class NatsBus:
     """One connection of one service; made by :meth:`connect`."""
 
@@ -188,17 +167,18 @@ class NatsBus:
         self.name = name
         self.errors: dict[str, int] = {}
         """Errors the client reported, by kind."""
-        self._client = Client()
+        self._client = _Client()
         self._metrics = metrics or Metrics()
         self._log = log or EventLog(logging.getLogger("dora"))
         self._on_closed = on_closed
         self._constant = {HEADER_PRODUCER: f"{name}.{instance}"} | ({HEADER_RUN: run} if run else {})
+        self._constant_block = header_block(self._constant)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_ending = False
         self._waiting: dict[str, tuple[asyncio.Future[Msg], _Accept]] = {}
         self._tokens = itertools.count(1)
         self._replies = f"_R.{name}.{uuid.uuid4().hex[:12]}."
-        self._live: list[_Subscription | _Running | _Service] = []
+        self._live: list[Part] = []
         self._followers: list[Follower] = []
         self._stored = StoredMessages(self._ask_bytes)
         self._boot = uuid.uuid4().hex[:12]
@@ -384,7 +364,7 @@ class NatsBus:
         if self._on_closed is not None:
             self._on_closed(error)
 
-    def forget(self, part: _Subscription | _Running | _Service) -> None:
+    def _forget(self, part: Part) -> None:
         """Drop what has stopped from the list that `drain` ends."""
         with contextlib.suppress(ValueError):
             self._live.remove(part)
@@ -417,21 +397,27 @@ class NatsBus:
 
     async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] = NO_HEADERS) -> None:
         """Send on core NATS; never buffered across a disconnect."""
-        await self._send(subject, data, {**self._constant, **travelling_headers(), **headers}, "")
+        self._send(subject, data, self._block(headers))
 
-    async def _send(self, subject: str, data: bytes, headers: dict[str, str] | None, reply: str) -> None:
+    def _block(self, headers: Mapping[str, str]) -> bytes:
+        """Return what goes with every message, what is bound, and the caller's own."""
+        travelling = travelling_headers()
+        if not travelling and not headers:
+            return self._constant_block
+        return header_block({**self._constant, **travelling, **headers})
+
+    def _send(self, subject: str, data: bytes, block: bytes, reply: str = "") -> None:
         try:
-            # The dictionary is fresh at every call: the client writes into the one it is given.
-            await self._client.publish(subject, data, reply=reply, headers=headers)
+            self._client.send(subject, reply, block, data)
         except _UNSENT as e:
             raise BusUnavailable(f"{subject} on its way, was not sent: {type(e).__name__}") from None
 
     async def respond(self, message: Message, data: bytes) -> None:
         """Answer, where an answer is wanted."""
         if message.reply is not None:
-            await self._send(message.reply, data, dict(self._constant), "")
+            self._send(message.reply, data, self._constant_block)
 
-    async def latest(self, pattern: str, handler: Handler, *, queue: str | None = None) -> _Subscription:
+    async def latest(self, pattern: str, handler: Handler, *, queue: str | None = None) -> Feed:
         """Deliver the newest message of each subject under the pattern."""
         return await self._listen(pattern, queue, Slots(), handler, None)
 
@@ -442,7 +428,7 @@ class NatsBus:
         *,
         queue: str | None = None,
         on_lost: Callable[[int], None] | None = None,
-    ) -> _Subscription:
+    ) -> Feed:
         """Deliver every message heard on core NATS, in order."""
         return await self._listen(pattern, queue, Line(EACH_LIMIT), handler, on_lost)
 
@@ -453,22 +439,21 @@ class NatsBus:
         inbox: Inbox[_Arrival],
         handler: Handler,
         on_lost: Callable[[int], None] | None,
-    ) -> _Subscription:
+    ) -> Feed:
         delivery = Delivery(inbox, _open_arrival, handler, partial(self._lost, pattern, on_lost), self._fail)
         clock = time.monotonic_ns
 
         def take(message: Msg) -> None:
             delivery.put(message.subject, (message, clock()))
 
-        feed = await self._subscribe(pattern, queue, take)
+        end = await self._subscribe(pattern, queue, take)
         delivery.start()
-        subscription = _Subscription(self, feed, delivery)
+        subscription = Feed(end, delivery, self._forget)
         self._live.append(subscription)
         return subscription
 
-    async def _subscribe(
-        self, pattern: str, queue: str | None, take: Callable[[Msg], None]
-    ) -> ClientSubscription:
+    async def _subscribe(self, pattern: str, queue: str | None, take: Callable[[Msg], None]) -> End:
+        """Have each message taken in the read loop; the result takes the subscription off the server."""
         try:
             # No byte limit: nothing waits in the client any more.
             feed = await self._client.subscribe(pattern, queue=queue or "", pending_bytes_limit=0)
@@ -478,7 +463,12 @@ class NatsBus:
         feed._pending_queue = cast("asyncio.Queue[Msg]", _Intake(take))  # noqa: SLF001 - the same
         while not early.empty():
             take(early.get_nowait())
-        return feed
+
+        async def end() -> None:
+            with contextlib.suppress(nats.errors.Error):
+                await feed.unsubscribe()
+
+        return end
 
     def _lost(self, pattern: str, on_lost: Callable[[int], None] | None, count: int) -> None:
         self._metrics.count("bus_lost_total", count)
@@ -490,17 +480,17 @@ class NatsBus:
 
     async def request(self, subject: str, data: bytes, *, timeout_s: float = 2.0) -> Message:
         """Ask and return the first answer."""
-        answer = await self._ask(subject, data, {**self._constant, **travelling_headers()}, timeout_s, _any)
+        answer = await self._ask(subject, data, self._block(NO_HEADERS), timeout_s, _any)
         return _open_arrival((answer, time.monotonic_ns()))
 
     async def _ask_bytes(self, subject: str, data: bytes, timeout_s: float) -> bytes:
-        return bytes((await self._ask(subject, data, None, timeout_s, _any)).data)
+        return bytes((await self._ask(subject, data, self._constant_block, timeout_s, _any)).data)
 
     async def _ask(
         self,
         subject: str,
         data: bytes,
-        headers: dict[str, str] | None,
+        block: bytes,
         timeout_s: float,
         accept: _Accept,
     ) -> Msg:
@@ -511,7 +501,7 @@ class NatsBus:
         self._waiting[token] = (future, accept)
         timer = loop.call_later(timeout_s, _expire, future, subject, timeout_s)
         try:
-            await self._send(subject, data, headers, self._replies + token)
+            self._send(subject, data, block, self._replies + token)
             answer = await future
         finally:
             timer.cancel()
@@ -530,7 +520,7 @@ class NatsBus:
 
     async def serve(
         self, service: str, endpoints: Mapping[str, Handler], metadata: Mapping[str, str]
-    ) -> _Service:
+    ) -> Served:
         """Register a NATS micro service; ``metadata["version"]`` is its semantic version."""
         try:
             registered = await add_service(
@@ -549,7 +539,12 @@ class NatsBus:
                 )
         except nats.errors.Error as e:
             raise BusUnavailable(f"service {service} registered, was refused: {_said(e)}") from None
-        running = _Service(self, registered)
+
+        async def end() -> None:
+            with contextlib.suppress(nats.errors.Error):
+                await registered.stop()
+
+        running = Served(end, self._forget)
         self._live.append(running)
         return running
 
@@ -586,9 +581,9 @@ class NatsBus:
     ) -> Ack:
         """Store one message and wait for the stream's acknowledgement."""
         started = time.perf_counter()
-        sent = {**self._constant, **travelling_headers(), **headers, **append_headers(msg_id, fence)}
+        block = self._block({**headers, **append_headers(msg_id, fence)})
         try:
-            answer = await self._ask(subject, data, sent, timeout_s, _is_ack)
+            answer = await self._ask(subject, data, block, timeout_s, _is_ack)
             parsed = parse_ack(answer.data)
             assert parsed is not None, "accepted above"
             ack = ack_or_error(parsed, subject)
@@ -612,46 +607,46 @@ class NatsBus:
 
     async def follow(
         self, pattern: str, handler: Handler, *, from_sequence: int = 1, durable: str | None = None
-    ) -> _Running:
+    ) -> Running:
         """Deliver every stored message from a sequence on, then new ones."""
         stream = self._stream(pattern)
         if durable is not None:
             return await self._follow_durable(stream, durable, handler, from_sequence)
         return await self._follow(stream, pattern, handler, from_sequence)
 
-    async def _follow(self, stream: str, pattern: str, handler: Handler, from_sequence: int) -> _Running:
+    async def _follow(self, stream: str, pattern: str, handler: Handler, from_sequence: int) -> Running:
         follower = Follower(self._stored, stream, pattern, from_sequence)
-        feed = await self._subscribe(pattern, None, lambda _: follower.wake())
+        end = await self._subscribe(pattern, None, lambda _: follower.wake())
         self._followers.append(follower)
-        return self._start(follower.run(partial(_handle, handler)), _Subscription(self, feed, None))
+        return self._start(follower.run(partial(_handle, handler)), Feed(end, None, self._forget))
 
-    def _start(self, work: Any, wake: _Subscription | None) -> _Running:
+    def _start(self, work: Any, wake: Feed) -> Running:
         async def run() -> None:
             try:
                 await work
             except Exception as e:  # noqa: BLE001 - a task's outermost frame: ends the service
                 self._fail(e)
 
-        running = _Running(self, asyncio.get_running_loop().create_task(run()), wake)
+        running = Running(asyncio.get_running_loop().create_task(run()), wake, self._forget)
         self._live.append(running)
         return running
 
     async def _follow_durable(
         self, stream: str, durable: str, handler: Handler, from_sequence: int
-    ) -> _Running:
+    ) -> Running:
         """Ask for one message at a time: bigger pulls stall, their orphans eat messages (nats.py #986).
 
         A delivery carries the stored subject, so these answers need an inbox of their own.
         """
         inbox = f"_R.{self.name}.{uuid.uuid4().hex[:12]}"
         arrived: asyncio.Queue[Msg] = asyncio.Queue()
-        feed = await self._subscribe(inbox, None, arrived.put_nowait)
+        end = await self._subscribe(inbox, None, arrived.put_nowait)
         subject = f"{API}CONSUMER.MSG.NEXT.{stream}.{durable}"
 
         async def pull() -> None:
             while True:
                 try:
-                    await self._send(subject, _PULL, None, inbox)
+                    self._send(subject, _PULL, self._constant_block, inbox)
                     async with asyncio.timeout(_PULL_TIMEOUT_S):
                         found = await arrived.get()
                 except TimeoutError:
@@ -671,9 +666,9 @@ class NatsBus:
                 if message.sequence >= from_sequence:
                     await _handle(handler, message)
                 with contextlib.suppress(BusUnavailable, OutcomeUnknown):  # redelivered then; handlers dedupe
-                    await self._ask(found.reply, b"+ACK", None, _PULL_TIMEOUT_S, _any)
+                    await self._ask(found.reply, b"+ACK", self._constant_block, _PULL_TIMEOUT_S, _any)
 
-        return self._start(pull(), _Subscription(self, feed, None))
+        return self._start(pull(), Feed(end, None, self._forget))
 
     def _stream(self, pattern: str) -> str:
         name = stream_of(self.subjects, pattern)
@@ -693,7 +688,7 @@ class NatsBus:
         found = await self.last(config_subject(self.subjects.env, key))
         return self._entry(found) if found is not None and found.data else None
 
-    async def watch_config(self, pattern: str, handler: Handler) -> _Running:
+    async def watch_config(self, pattern: str, handler: Handler) -> Running:
         """Deliver the current entries, then each change."""
         full = config_subject(self.subjects.env, pattern)
         present = await self.last_each(full)

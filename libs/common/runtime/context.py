@@ -70,3 +70,10 @@ def received(headers: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+def bind_received(headers: Mapping[str, str]) -> None:
+    """Bind what the message carries until the next call; for a task that handles one after the other."""
+    fields = fields_of(headers) if headers else None
+    if fields or _bound.get():
+        _bound.set(fields or _NOTHING)
