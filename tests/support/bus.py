@@ -1,4 +1,4 @@
-"""Real buses for tests: a server with the streams of an environment, and connections that are closed after the test."""
+"""What tests on a real bus share."""
 
 from __future__ import annotations
 

@@ -61,7 +61,9 @@ class LatchFile:
         except FileNotFoundError:
             return LatchWord(is_halted=True, halt_sequence=0, reason="no local latch file")
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-            return LatchWord(is_halted=True, halt_sequence=UNSTORED, reason=f"local latch file unreadable: {e}")
+            return LatchWord(
+                is_halted=True, halt_sequence=UNSTORED, reason=f"local latch file unreadable: {e}"
+            )
         return LatchWord(record.is_halted, record.halt_sequence, record.reason)
 
     def halt(self, halt_sequence: int, reason: str, now_ns: int) -> None:
