@@ -59,6 +59,7 @@ class Canceller:
         self._line = VenueLine(base_url, transport, signer, clock, deadline_s=deadline_s)
         self._orders = self._line.path("portfolio", "events", "orders")
         self._batched = self._line.path("portfolio", "events", "orders", "batched")
+        self._line.prepare(*self.constant_routes)
 
     @property
     def constant_routes(self) -> tuple[tuple[str, str], ...]:

@@ -52,7 +52,7 @@ class VenueLine:
         self._signer = signer
         self._clock = clock
         self._deadline_s = deadline_s
-        self._prefixes: dict[tuple[str, str], bytes] = {}
+        self._prepared: dict[tuple[str, str], bytes] = {}
 
     def path(self, *parts: str) -> str:
         """Return the path from the host's root, with each part quoted."""
@@ -62,6 +62,10 @@ class VenueLine:
     def quoted(part: str) -> str:
         """Return one part of a path, with everything quoted that could end the part."""
         return quote(part, safe="-_.~")
+
+    def prepare(self, *routes: tuple[str, str]) -> None:
+        """Build the first lines of constant routes ahead; those with ids are built when sent."""
+        self._prepared.update({route: self._prefix(*route) for route in routes})
 
     async def call(
         self,
@@ -116,13 +120,7 @@ class VenueLine:
         elif method != "GET":
             lines += "content-length: 0\r\n"
         tail = f"{lines}\r\n".encode("latin-1")
-        prefix = self._prefixes.get((method, target))
-        if prefix is None:
-            prefix = self._prefix(method, target)
-            # The constant paths only: those with ids come once and would grow the table without end.
-            if len(self._prefixes) < 64:
-                self._prefixes[method, target] = prefix
-        return prefix + tail
+        return (self._prepared.get((method, target)) or self._prefix(method, target)) + tail
 
     def _prefix(self, method: str, target: str) -> bytes:
         line = f"{method} {target} HTTP/1.1\r\nhost: ".encode("ascii")
