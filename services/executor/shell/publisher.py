@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from libs.common.subjects import Subjects
 
 _WAITING_MAX = 50_000
 _RETRY_S = 0.25
+_IN_FLIGHT_MAX = 8
+"""More would make an intent, which an order waits for, queue behind records that nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,22 @@ class Publisher:
             self.failures += 1
 
     async def run(self) -> None:
-        """Append for ever, in order."""
+        """Append for ever, in order, a few under way at a time.
+
+        One at a time would fall behind in a burst: an acknowledgement takes a
+        synced write and two hops. One connection keeps the order; a record that
+        has to be repeated may follow its successors, which carry their versions.
+        """
         while True:
             while self._waiting:
-                head = self._waiting[0]
-                if not await self._append(head):
+                batch = list(itertools.islice(self._waiting, _IN_FLIGHT_MAX))
+                stored = await asyncio.gather(*(self._append(item) for item in batch))
+                for _ in batch:
+                    self._waiting.popleft()
+                failed = [item for item, is_stored in zip(batch, stored, strict=True) if not is_stored]
+                self._waiting.extendleft(reversed(failed))
+                if failed:
                     await asyncio.sleep(_RETRY_S)
-                    continue
-                self._waiting.popleft()
             self._wake.clear()
             self._empty.set()
             await self._wake.wait()
