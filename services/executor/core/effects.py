@@ -19,7 +19,8 @@ class SendBatch:
         creates: Go out as one request, or one each in single mode.
         amends: One request each.
         decreases: One request each.
-        origins_ns: Arrival of the book changes behind it: where tick-to-order starts.
+        origins_ns: For each order that came of a fresh target: arrival of the book change
+            behind it, where tick-to-order starts, and of the target here.
         markets: Whose books must still be fresh when the bytes leave.
     """
 
@@ -27,7 +28,7 @@ class SendBatch:
     creates: tuple[Approved, ...]
     amends: tuple[Approved, ...]
     decreases: tuple[DecreaseRequest, ...]
-    origins_ns: tuple[int, ...]
+    origins_ns: tuple[tuple[int, int], ...]
     markets: tuple[str, ...]
 
 

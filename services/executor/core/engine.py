@@ -49,6 +49,7 @@ class Engine:
     epoch: EpochKeeper
     seal: Seal
     tick_to_order: Latencies = field(default_factory=Latencies)
+    target_to_order: Latencies = field(default_factory=Latencies)
     closed_cancel_ns: int = 5 * _S
     stuck_ns: int = 60 * _S
     position_residual_e2: int = 0
@@ -58,6 +59,7 @@ class Engine:
     reread: bool = True
     """Set when the private feed lost continuity: listings and fills must be read."""
     _raw_residuals: tuple[int, int] = (0, 0)
+    _compared_ns: int = 0
     _barred: dict[str, bool] = field(default_factory=dict)
     _closed_since_ns: int | None = None
     _cancelled_all_ns: int = 0
@@ -68,7 +70,7 @@ class Engine:
 
     def on_target(self, target: TargetV1, now: Now) -> None:
         """Take a target; the next pass plans its market."""
-        dropped = self.account.targets.put(target, now.ms)
+        dropped = self.account.targets.put(target, now.ms, now.ns)
         self.account.counters["targets"] += 1
         if dropped is not None:
             self.account.held[dropped.value] += 1
@@ -118,8 +120,18 @@ class Engine:
                 self.reread = True
         return effects
 
-    def on_positions_read(self, venue: list[VenuePosition], balance_e6: int | None) -> None:
-        """Compare with the venue's own sums; a difference counts once two reads in a row show one."""
+    def on_positions_read(
+        self, venue: list[VenuePosition], balance_e6: int | None, began_ns: int, now: Now
+    ) -> None:
+        """Compare with the venue's own sums; a difference counts once two reads in a row show one.
+
+        Reads lag, so a comparison with fills in the air compares different moments: it is
+        left out, unless there has been none for half a minute.
+        """
+        quiet_ns = began_ns - self.intake.booked_ns
+        if quiet_ns < self.intake.read_lag_ns and now.ns - self._compared_ns < 30 * _S:
+            return
+        self._compared_ns = now.ns
         position = self.account.positions.position_residual_e2(venue)
         cash = self._raw_residuals[1]
         if balance_e6 is not None:
@@ -162,10 +174,11 @@ class Engine:
         self.quoter.batches_open -= 1
         assert self.quoter.batches_open >= 0, "every batch is answered once"
 
-    def on_wire(self, origins_ns: tuple[int, ...], mono_ns: int) -> None:
-        """Measure from the book change to the order's bytes."""
-        for origin_ns in origins_ns:
+    def on_wire(self, origins_ns: tuple[tuple[int, int], ...], mono_ns: int) -> None:
+        """Measure from the book change, and from the target's arrival here, to the order's bytes."""
+        for origin_ns, arrived_ns in origins_ns:
             self.tick_to_order.add((mono_ns - origin_ns) // 1_000)
+            self.target_to_order.add((mono_ns - arrived_ns) // 1_000)
 
     # Time ---------------------------------------------------------------------------------------------
 
@@ -258,10 +271,11 @@ class Engine:
             "epoch": self.epoch.number,
             "foreign_orders": len(account.foreign),
         }
-        for name, share in (("tick_to_order_us_p50", 0.5), ("tick_to_order_us_p99", 0.99)):
-            value = self.tick_to_order.quantile(share)
-            if value is not None:
-                gauges[name] = value
+        for path, latencies in (("tick", self.tick_to_order), ("target", self.target_to_order)):
+            for name, share in (("p50", 0.5), ("p99", 0.99)):
+                value = latencies.quantile(share)
+                if value is not None:
+                    gauges[f"{path}_to_order_us_{name}"] = value
         return gauges
 
     def pnl_e6(self) -> int:

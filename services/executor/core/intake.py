@@ -65,6 +65,8 @@ class Intake:
     read_lag_ns: int = 1_000_000_000
     misses_max: int = 5
     absent_after_ns: int = 10_000_000_000
+    booked_ns: int = 0
+    """When a fill or settlement was last counted."""
     _pauses: dict[str, int] = field(default_factory=dict)
 
     # Answers ------------------------------------------------------------------------------------------
@@ -257,6 +259,7 @@ class Intake:
             return []
         if not account.positions.settle(settlement):
             return [ReadFills()]
+        self.booked_ns = now.ns
         return [
             Log(
                 "MARKET_SETTLED",
@@ -430,6 +433,7 @@ class Intake:
         record = account.positions.book(fill, order)
         if record is None:
             return []
+        self.booked_ns = now.ns
         effects: list[Effect] = [RecordFill(record)]
         if order is not None:
             order.booked_e2 += fill.qty_e2

@@ -53,7 +53,7 @@ class _Packing:
     creates: list[Approved] = field(default_factory=list)
     amends: list[Approved] = field(default_factory=list)
     decreases: list[DecreaseRequest] = field(default_factory=list)
-    origins_ns: list[int] = field(default_factory=list)
+    origins_ns: list[tuple[int, int]] = field(default_factory=list)
     markets: dict[str, None] = field(default_factory=dict)
 
 
@@ -94,26 +94,42 @@ class Quoter:
         cancels: list[CancelRequest] = []
         wants: list[tuple[str, TargetSlot, Act]] = []
         for market in markets:
-            slot = account.targets.get(market, now.ms)
-            barred = account.gate.market_reasons(market, now.ms)
-            wanted = slot.target.quotes if slot is not None and not barred else ()
-            result = plan(wanted, account.orders.of_market(market), account.market_now(market, now), rules)
-            for held in result.held:
-                account.held[held.reason.value] += 1
-                if slot is not None and held.reason in (Reason.REQUEST_IN_FLIGHT, Reason.CANCEL_FIRST):
-                    slot.is_deferred = True
-            for act in result.acts:
-                if act.action is Action.CANCEL:
-                    effects += self._cancel(act, market, cancels, now)
-                elif slot is None:
-                    continue  # only cancels come from nothing wanted
-                elif closed and act.action is not Action.DECREASE:
-                    account.held[Reason.GATE_CLOSED.value] += 1
-                else:
-                    wants.append((market, slot, act))
+            effects += self._plan_market(market, rules, cancels, wants, now, closed=closed)
         if cancels:
             effects.insert(0, SendCancels(tuple(cancels)))
         effects += self._batches(wants, now)
+        for market in markets:
+            slot = account.targets.get(market, now.ms)
+            if slot is not None:
+                slot.is_measured = False
+        return effects
+
+    def _plan_market(
+        self,
+        market: str,
+        rules: PlanRules,
+        cancels: list[CancelRequest],
+        wants: list[tuple[str, TargetSlot, Act]],
+        now: Now,
+        *,
+        closed: bool,
+    ) -> list[Effect]:
+        account = self.account
+        slot = account.targets.get(market, now.ms)
+        barred = account.gate.market_reasons(market, now.ms)
+        wanted = slot.target.quotes if slot is not None and not barred else ()
+        result = plan(wanted, account.orders.of_market(market), account.market_now(market, now), rules)
+        account.held.update(held.reason.value for held in result.held)
+        effects: list[Effect] = []
+        for act in result.acts:
+            if act.action is Action.CANCEL:
+                effects += self._cancel(act, market, cancels, now)
+            elif slot is None:
+                continue  # only cancels come from nothing wanted
+            elif closed and act.action is not Action.DECREASE:
+                account.held[Reason.GATE_CLOSED.value] += 1
+            else:
+                wants.append((market, slot, act))
         return effects
 
     def _cancel(self, act: Act, market: str, cancels: list[CancelRequest], now: Now) -> list[Effect]:
@@ -151,7 +167,7 @@ class Quoter:
         for market, slot, act in wants:
             if packing is None:
                 if self.batches_open >= self.batches_max:
-                    self._defer(market, slot, None)
+                    self._later(market, None)
                     continue
                 packing = _Packing(self.account.journal.next_batch())
             effects += self._add(packing, market, slot, act, now)
@@ -177,7 +193,7 @@ class Quoter:
     def _add(self, packing: _Packing, market: str, slot: TargetSlot, act: Act, now: Now) -> list[Effect]:
         account = self.account
         if account.hold_until_ns.get(market, 0) > now.ns:
-            self._defer(market, slot, account.hold_until_ns[market])
+            self._later(market, account.hold_until_ns[market])
             return []
         if act.action is Action.CREATE:
             return self._add_create(packing, market, slot, act, now)
@@ -190,7 +206,7 @@ class Quoter:
     def _add_decrease(
         self, packing: _Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now
     ) -> list[Effect]:
-        if not self._pay(DECREASE, order.shard, order.market, slot, now):
+        if not self._pay(DECREASE, order.shard, order.market, now):
             return []
         order.pending_total_e2 = order.filled_e2 + act.qty_e2
         packing.decreases.append(
@@ -215,7 +231,7 @@ class Quoter:
         answer = self.approver.approve_amend(amend, order, now)
         if isinstance(answer, Refusal):
             return self._refused(market, slot, act, answer, now)
-        if not self._pay(AMEND, order.shard, market, slot, now):
+        if not self._pay(AMEND, order.shard, market, now):
             return []
         order.pending_price_e4, order.pending_total_e2 = amend.price_e4, amend.total_e2
         order.pending_expires_ms = amend.expires_ms
@@ -272,7 +288,6 @@ class Quoter:
         assert shard is not None, f"a market with a grid has a shard, {market}"
         group = account.groups.get(shard)
         if group is None:
-            slot.is_deferred = True
             if shard in account.groups_asked:
                 return []
             account.groups_asked.add(shard)
@@ -292,7 +307,7 @@ class Quoter:
         if isinstance(answer, Refusal):
             return self._refused(market, slot, act, answer, now)
         # A batch is billed to the unscoped bucket whatever shard it goes to (kalshi-api 5.4).
-        if not self._pay(CREATE, _UNSCOPED if self.mode is ExecutionMode.BATCH else shard, market, slot, now):
+        if not self._pay(CREATE, _UNSCOPED if self.mode is ExecutionMode.BATCH else shard, market, now):
             return []
         order = OwnOrder(
             client_order_id=create.client_order_id,
@@ -349,15 +364,13 @@ class Quoter:
 
     def _measure(self, packing: _Packing, slot: TargetSlot, act: Act) -> None:
         packing.markets[slot.target.market] = None
-        # An order that had to wait for tokens or another answer, or a renewal, measures something else.
-        if not slot.is_deferred and act.why != "renew" and slot.target.origin_mono_ns:
-            packing.origins_ns.append(slot.target.origin_mono_ns)
+        if slot.is_measured and act.why != "renew" and slot.target.origin_mono_ns:
+            packing.origins_ns.append((slot.target.origin_mono_ns, slot.arrived_ns))
 
     def _refused(self, market: str, slot: TargetSlot, act: Act, refusal: Refusal, now: Now) -> list[Effect]:
         account = self.account
         account.counters["refusals"] += 1
         account.held[Reason.RISK_REFUSED.value] += 1
-        slot.is_deferred = True
         key = (market, act.side.value, refusal.rule)
         if key in account.recent_audits:
             return []
@@ -388,17 +401,13 @@ class Quoter:
             ),
         ]
 
-    def _pay(self, endpoint: tuple[str, str], shard: int, market: str, slot: TargetSlot, now: Now) -> bool:
+    def _pay(self, endpoint: tuple[str, str], shard: int, market: str, now: Now) -> bool:
         wait_ns = self.buckets.acquire(cost_of(self.buckets.costs, endpoint), now.ns, shard)
         if not wait_ns:
             return True
         self.account.held[Reason.BUDGET_EXHAUSTED.value] += 1
-        self._defer(market, slot, now.ns + wait_ns)
+        self._later(market, now.ns + wait_ns)
         return False
-
-    def _defer(self, market: str, slot: TargetSlot, until_ns: int | None) -> None:
-        slot.is_deferred = True
-        self._later(market, until_ns)
 
     def _later(self, market: str, until_ns: int | None) -> None:
         self.account.dirty.add(market)

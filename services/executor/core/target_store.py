@@ -20,12 +20,14 @@ class TargetSlot:
 
     Attributes:
         target: The message.
-        is_deferred: True once a planning pass had to leave something of it for later
-            (budget, a request in flight): its orders no longer measure the path.
+        arrived_ns: Our monotonic clock when it came.
+        is_measured: True until its first planning pass is over: what is sent later waited
+            for tokens, an answer or a fill, and would measure those instead of the path.
     """
 
     target: TargetV1
-    is_deferred: bool = False
+    arrived_ns: int = 0
+    is_measured: bool = True
 
 
 @dataclass(slots=True)
@@ -34,14 +36,14 @@ class TargetStore:
 
     _slots: dict[str, TargetSlot] = field(default_factory=dict)
 
-    def put(self, target: TargetV1, now_ms: int) -> Reason | None:
+    def put(self, target: TargetV1, now_ms: int, now_ns: int = 0) -> Reason | None:
         """Take a target; return why it was dropped, or None if it is now the newest."""
         if target.expires_ms <= now_ms:
             return Reason.TARGET_EXPIRED
         held = self._slots.get(target.market)
         if held is not None and age_key(target) <= age_key(held.target):
             return Reason.TARGET_SUPERSEDED
-        self._slots[target.market] = TargetSlot(target)
+        self._slots[target.market] = TargetSlot(target, now_ns)
         return None
 
     def get(self, market: str, now_ms: int) -> TargetSlot | None:

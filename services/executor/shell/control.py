@@ -70,9 +70,11 @@ class ControlWatch:
 
     async def run(self) -> None:
         """Follow for ever."""
-        await self._bus.follow(
-            f"{self._subjects.root}.ctl.>", self._on_record, from_sequence=self.sequence + 1
-        )
+        # Two subscriptions: the server grants families, not the whole control plane.
+        for family in ("ctl.halt", "ctl.resume"):
+            await self._bus.follow(
+                self._subjects.all_of(family), self._on_record, from_sequence=self.sequence + 1
+            )
         since_read_s = 0.0
         while True:
             await asyncio.sleep(_STORE_AFTER_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from libs.common.kalshi.rest import VenueReader
 from libs.common.runtime.errors import VenueError
@@ -12,6 +13,7 @@ from services.executor.core.effects import Effect, Log
 from services.executor.core.engine import Engine
 from services.executor.core.kill import KillLadder, KillStep
 from services.executor.core.recovery import Recovery
+from services.executor.core.requests import CancelRequest
 from services.executor.shell.sender import Sender
 
 _AGAIN_S = 0.05
@@ -38,6 +40,8 @@ class Killer:
         self._now = now
         self._perform = perform
         self.last: KillLadder | None = None
+        self.is_idle = asyncio.Event()
+        self.is_idle.set()
 
     async def kill(self, reason: str, *, with_cancel_all: bool) -> KillLadder:
         """Return once nothing of ours rests, verified by the venue's listing."""
@@ -67,6 +71,7 @@ class Killer:
                 continue
             self._perform(self._engine.intake.on_listing(resting, began.ns, self._now()))
             step = ladder.on_listing(self._ours.ours(resting), self._now().ns)
+            step = replace(step, cancel=self._worth_cancelling(step, ladder))
             if not step.is_verified:
                 await asyncio.sleep(_AGAIN_S)
         self._perform(
@@ -85,6 +90,15 @@ class Killer:
                     latency_us=ladder.rungs_us.get("verified", 0),
                 ),
             ]
+        )
+
+    def _worth_cancelling(self, step: KillStep, ladder: KillLadder) -> tuple[CancelRequest, ...]:
+        # A listing lags: what the feed has told as ended is asked for again only if it stays listed.
+        if self._now().ns - ladder.started_ns > self._engine.intake.read_lag_ns:
+            return step.cancel
+        by_order = self._engine.account.orders.by_order
+        return tuple(
+            cancel for cancel in step.cancel if (order := by_order(cancel.order_id)) is None or order.is_live
         )
 
     async def _do(self, ladder: KillLadder, step: KillStep) -> None:

@@ -77,7 +77,7 @@ class Polls:
         await self.fills()
         positions = await self._reader.positions()
         balance = await self._reader.balance()
-        self._engine.on_positions_read(positions, balance.total_e6)
+        self._engine.on_positions_read(positions, balance.total_e6, began.ns, self._now())
 
     async def fills(self) -> None:
         """Count every fill that the feed did not tell."""

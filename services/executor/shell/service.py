@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
@@ -49,6 +50,7 @@ _TOP = WireDecoder(TopV1)
 _STATUS = WireDecoder(MarketV1)
 _PERMIT = WireDecoder(PermitV1)
 _STOP_COMPARE_S = 3.0
+_ANSWER_S = 3.0
 
 
 class ExecutorApp:
@@ -205,6 +207,8 @@ class ExecutorApp:
         while True:
             reason = await self._kill_wanted.get()
             await self._killer.kill(reason, with_cancel_all=True)
+            if self._kill_wanted.empty():
+                self._killer.is_idle.set()
             # A resume may have come while the ladder was walked.
             self._on_latch(self._control.fold.state())
 
@@ -311,7 +315,14 @@ class ExecutorApp:
     async def _on_halt(self, message: Message) -> None:
         self._control.on_heard(message.subject, message.data)
         if message.reply:
-            await self._control.answer(message, self._word())
+            self._spawn(self._answer(message))
+
+    async def _answer(self, message: Message) -> None:
+        """Answer a halt once nothing rests, or with what is so far."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ANSWER_S):
+                await self._killer.is_idle.wait()
+        await self._control.answer(message, self._word())
 
     def _on_latch(self, state: LatchState) -> None:
         self._performer.perform(self._engine.on_latch(state))
@@ -338,6 +349,7 @@ class ExecutorApp:
         self._spawn(self._sender.send_cancels(effect.cancels))
 
     def _on_kill(self, effect: StartKill) -> None:
+        self._killer.is_idle.clear()
         self._kill_wanted.put_nowait(effect.reason)
 
     def _on_take_over(self, effect: TakeOver) -> None:
