@@ -277,7 +277,7 @@ def test_a_wrong_command_is_answered_with_its_code_and_changes_nothing(
     ],
 )
 def test_an_error_about_a_subscription_takes_its_next_number(
-    floor: Floor, params: dict[str, object], code: int
+    floor: Floor, params: dict[str, Any], code: int
 ) -> None:
     floor.say("subscribe", channels=["orderbook_delta"], market_ticker=A)
     (error,) = floor.say("update_subscription", **params)
