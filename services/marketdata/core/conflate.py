@@ -113,7 +113,7 @@ class Conflator:
             if not self._take(mono_ns):
                 return found
             del self._ready[market]
-            found.append(Due(market, self._origins.pop(market), is_refresh=False))
+            found.append(Due(market, self._origins.pop(market) or mono_ns, is_refresh=False))
             self._mark_sent(market, mono_ns)
         while self._sent:
             market, sent_ns = next(iter(self._sent.items()))

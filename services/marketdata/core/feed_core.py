@@ -103,6 +103,7 @@ class FeedCore:
         self._is_silent = True
         self._tick_ns = 0
         self._status_ns: dict[str, int] = {}
+        self._status_now: dict[str, None] = {}  # said before anything else of their market
         self.counters: Counter[str] = Counter()
 
     # Markets ----------------------------------------------------------------------------------------
@@ -143,6 +144,7 @@ class FeedCore:
             self._books[market.market] = Book(status, self._rules.tau_ms, self._rules.whale)
             self._conflator.add(market.market)
             self._status_ns[market.market] = 0
+            self._status_now[market.market] = None
         elif changed:
             self._changed([market.market])
         return is_new
@@ -155,6 +157,7 @@ class FeedCore:
             self._conflator.drop(name)
             del self._books[name]
             del self._status_ns[name]
+            self._status_now.pop(name, None)
             self._resync_ns.pop(name, None)
         return tuple(over)
 
@@ -274,7 +277,7 @@ class FeedCore:
             status = self._catalog.status(name)
             book = self._books[name]
             book.set_status(status)
-            self._status_ns[name] = 0
+            self._status_now[name] = None
             self._conflator.mark_urgent(name, 0)
 
     # Publishing -------------------------------------------------------------------------------------
@@ -292,18 +295,23 @@ class FeedCore:
         return [Resync(tuple(late), "no snapshot came")] if late else []
 
     def poll(self, mono_ns: int, now_ns: int) -> list[Outgoing]:
-        """Return the messages due now, trades and whales first."""
+        """Return the messages due now: what markets are, then trades and whales, then books."""
         if mono_ns - self._tick_ns >= 50_000_000:
             self._tick(mono_ns, now_ns)
-        out = self._outbox
-        self._outbox = []
+        out: list[Outgoing] = []
+        for name in self._status_now:
+            self._status_ns[name] = mono_ns
+            out.append(Outgoing("md.status", name, self._books[name].status))
+        self._status_now.clear()
+        out += self._outbox
+        self._outbox.clear()
         for due in self._conflator.due(mono_ns):
             self._append_book(out, due)
         return out
 
     def next_poll_ns(self, mono_ns: int) -> int:
         """Return the monotonic time of the next poll if no event comes before."""
-        if self._outbox:
+        if self._outbox or self._status_now:
             return mono_ns
         return min(self._conflator.next_ns(mono_ns), self._tick_ns + 50_000_000)
 
