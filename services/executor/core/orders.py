@@ -123,11 +123,15 @@ class OwnOrder:
 
 @dataclass(slots=True)
 class OwnOrders:
-    """The book of our own orders; every change goes through :meth:`apply`."""
+    """The book of our own orders; every change goes through :meth:`apply`.
+
+    Ended orders stay for late evidence, by the thousand on a busy day; what the hot path
+    asks for is answered from the few that may still rest or whose fills are not all booked.
+    """
 
     _by_client: dict[str, OwnOrder] = field(default_factory=dict)
     _by_order: dict[str, OwnOrder] = field(default_factory=dict)
-    _by_market: dict[str, dict[str, OwnOrder]] = field(default_factory=dict)
+    _working: dict[str, dict[str, OwnOrder]] = field(default_factory=dict)
     revived: int = 0
     """Orders thought dead that turned out alive."""
 
@@ -135,7 +139,7 @@ class OwnOrders:
         """Take a new order; its client order id must be new."""
         assert order.client_order_id not in self._by_client, f"a new client order id, was {order}"
         self._by_client[order.client_order_id] = order
-        self._by_market.setdefault(order.market, {})[order.client_order_id] = order
+        self._sort(order)
         if order.order_id:
             self._by_order[order.order_id] = order
 
@@ -182,6 +186,7 @@ class OwnOrders:
         order.state = settle(step(order.state, evidence), order.filled_e2, order.total_e2)
         self.revived += order.is_live and not was_live
         _tidy(order, now_ns, was_unknown=was_unknown)
+        self._sort(order)
         if _shown(order) == before and order.version:
             return False
         order.version += 1
@@ -192,11 +197,11 @@ class OwnOrders:
 
     def of_market(self, market: str) -> list[OwnOrder]:
         """Return the market's orders that may rest."""
-        return [order for order in self._by_market.get(market, {}).values() if order.is_live]
+        return [order for order in self._working.get(market, {}).values() if order.is_live]
 
     def live(self) -> Iterator[OwnOrder]:
         """Yield every order that may rest."""
-        return (order for order in self._by_client.values() if order.is_live)
+        return (order for orders in self._working.values() for order in orders.values() if order.is_live)
 
     def all(self) -> Iterator[OwnOrder]:
         """Yield every order in memory, ended ones included."""
@@ -204,23 +209,21 @@ class OwnOrders:
 
     def unresolved(self) -> list[OwnOrder]:
         """Return the orders that must be looked up, unknown ones among them."""
-        return [order for order in self._by_client.values() if order.is_unknown or order.look_up]
+        return [order for order in self.live() if order.is_unknown or order.look_up]
 
     def markets(self) -> set[str]:
         """Return the markets with orders that may rest."""
-        return {
-            market for market, orders in self._by_market.items() if any(o.is_live for o in orders.values())
-        }
+        return {order.market for order in self.live()}
 
     def has_unknown(self, market: str) -> bool:
         """Return whether the market is in quarantine."""
-        return any(order.is_unknown for order in self._by_market.get(market, {}).values())
+        return any(order.is_unknown for order in self._working.get(market, {}).values())
 
     def opened(self, market: str, *, without: OwnOrder | None = None) -> list[Open]:
         """Return everything of the market that may still fill, at its worst."""
         return [
             Open(order.side, order.worst_price_e4, order.open_e2)
-            for order in self._by_market.get(market, {}).values()
+            for order in self._working.get(market, {}).values()
             if order is not without and order.open_e2
         ]
 
@@ -235,8 +238,14 @@ class OwnOrders:
         ]
         for order in ended:
             del self._by_client[order.client_order_id]
-            del self._by_market[order.market][order.client_order_id]
             self._by_order.pop(order.order_id, None)
+
+    # Ended orders whose fills are all booked leave the working set; late evidence brings them back.
+    def _sort(self, order: OwnOrder) -> None:
+        if order.is_live or order.open_e2:
+            self._working.setdefault(order.market, {})[order.client_order_id] = order
+        elif (working := self._working.get(order.market)) is not None:
+            working.pop(order.client_order_id, None)
 
 
 def _shown(order: OwnOrder) -> tuple[OrderState, int, int, int, str]:
