@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+from typing import Any
 
 import msgspec
 
@@ -22,7 +23,7 @@ def frames(count: int) -> list[bytes]:
     """Return a snapshot of every market and then so many deltas, as the venue writes them."""
     rng = random.Random(1)
     names = [f"KXBENCH-26NOV21-T{n}.5" for n in range(MARKETS)]
-    made = [
+    made: list[dict[str, Any]] = [
         {"type": "orderbook_snapshot", "msg": {"market_ticker": name, "market_id": "u", "clock": 1}}
         for name in names
     ]

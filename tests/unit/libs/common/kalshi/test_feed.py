@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -227,3 +228,44 @@ async def test_an_awaited_consumer_sees_one_frame_at_a_time_and_its_error_ends_t
             await run_feed(made.url, signer, book_session(), consume, SystemClock(), markets=["A"])
 
     assert ended.group_contains(BrokenError)
+
+
+async def test_a_session_that_failed_is_closed_and_begun_again() -> None:
+    async def play(connection: ServerConnection, number: int) -> None:
+        command = await made.next_command(connection, "subscribe")
+        if number == 1:
+            await connection.send(frame("error", id=command["id"], msg={"code": 10, "msg": "Channel error"}))
+        await connection.wait_closed()
+
+    notes: list[str] = []
+
+    class Notes:
+        def event(self, event_type: str, message: str = "", *, level: str = "INFO", **fields: object) -> None:
+            notes.append(f"{event_type} {level} {sorted(fields)}")
+
+    async with venue(play) as made, feeding(made.url, book_session(), markets=["A"], notes=Notes()) as heard:
+        await eventually(lambda: len(made.upgrades) == 2)
+
+    assert heard[0] == FeedClosed("error 10: Channel error")
+    assert notes[:2] == ["feed_connected INFO []", "feed_closed WARNING ['faults']"]
+
+
+async def test_a_venue_that_does_not_listen_is_tried_until_it_does() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    session = book_session()
+    async with feeding(f"ws://127.0.0.1:{port}/trade-api/ws/v2", session, markets=["A"]) as heard:
+        await eventually(lambda: len(heard) >= 2)
+        assert all(isinstance(e, FeedClosed) for e in heard)
+        async with serve(lambda c: c.wait_closed(), "127.0.0.1", port):
+            await eventually(lambda: session._desk._is_open)
+
+
+async def test_commands_of_a_tick_leave_without_any_frame_arriving() -> None:
+    async def play(connection: ServerConnection, _: int) -> None:
+        await made.next_command(connection, "list_subscriptions")
+        await connection.wait_closed()
+
+    async with venue(play) as made, feeding(made.url, book_session(), markets=["A"]):
+        await eventually(lambda: any(c["cmd"] == "list_subscriptions" for c in made.commands))

@@ -284,3 +284,20 @@ async def test_a_stock_httpx_transport_serves_as_well() -> None:
 
 def test_the_transport_can_be_told_apart() -> None:
     assert isinstance(make_transport("http://127.0.0.1:1/trade-api/v2"), LeanTransport)
+
+
+async def test_over_a_stock_transport_the_answer_and_the_hook_are_the_same() -> None:
+    left: list[int] = []
+    accepted = {
+        "order_id": "o1",
+        "client_order_id": ORDER.client_order_id,
+        "fill_count": "0.00",
+        "remaining_count": "10.00",
+    }
+    transport = httpx.MockTransport(lambda _: httpx.Response(201, json=accepted))
+    sender = sender_over("https://venue.invalid/trade-api/v2", transport)
+
+    assert await sender.create(ORDER, on_wire=left.append) == Accepted(
+        "o1", ORDER.client_order_id, 0, 1_000, 0, 0
+    )
+    assert len(left) == 1

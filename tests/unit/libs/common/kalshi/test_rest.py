@@ -257,3 +257,55 @@ async def test_limits_that_cannot_be_are_a_broken_protocol(http: ScriptedHttp, r
 
     reader.use_limits(AccountLimits("premier", Bucket(1_200, 1_200), Bucket(1_200, 3_600)))
     assert reader._bucket.rate == 1_200
+
+
+async def test_fills_settlements_and_trades_are_read_page_by_page(
+    http: ScriptedHttp, reader: VenueReader
+) -> None:
+    fill = {
+        "trade_id": "t",
+        "fill_id": "t",
+        "order_id": "o",
+        "ticker": "M",
+        "market_ticker": "M",
+        "exchange_index": 2,
+        "outcome_side": "no",
+        "count_fp": "1.50",
+        "yes_price_dollars": "0.5200",
+        "is_taker": False,
+        "fee_cost": "0.004400",
+        "ts": 1_781_159_370,
+    }
+    http.script = always(answer(200, {"fills": [fill], "cursor": ""}))
+    fills = await reader.fills(min_ts=5, order_id="o")
+    assert http.seen[-1].query == "limit=1000&min_ts=5&order_id=o"
+    assert [(f.side, f.qty_e2, f.fee_e6, f.venue_ms) for f in fills] == [
+        (Side.ASK, 150, 4_400, 1_781_159_370_000)
+    ]
+
+    settled = {
+        "ticker": "M",
+        "event_ticker": "E",
+        "exchange_index": 2,
+        "market_result": "yes",
+        "yes_count_fp": "3.00",
+        "no_count_fp": "0.00",
+        "revenue": 300,
+        "fee_cost": "0.000000",
+        "settled_time": "2026-06-25T16:00:00Z",
+    }
+    http.script = always(answer(200, {"settlements": [settled]}))
+    settlements = await reader.settlements()
+    assert [(s.market, s.yes_e2, s.revenue_e6) for s in settlements] == [("M", 300, 3_000_000)]
+
+    trade = {
+        "trade_id": "t",
+        "ticker": "M",
+        "count_fp": "7.77",
+        "yes_price_dollars": "0.0300",
+        "taker_outcome_side": "yes",
+        "created_time": "2026-06-15T15:48:42.609997Z",
+    }
+    http.script = always(answer(200, {"trades": [trade], "cursor": ""}))
+    trades = await reader.trades("M")
+    assert [(t.taker_side, t.qty_e2) for t in trades] == [(Side.BID, 777)]
