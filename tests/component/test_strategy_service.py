@@ -121,7 +121,7 @@ async def test_live_configuration_opens_and_closes_trading(streams_url: str, con
         await world.say_position()
         await world.say_book()
         await eventually(lambda: world.targets)
-        assert world.targets[-1].quotes == ()
+        assert len(world.targets[-1].quotes) == 0
         revision = await world.bus.put_config("strategy.global", b'{"trading_enabled":true}')
         await eventually(lambda: world.app.status().state == "running")
         await world.say_book()

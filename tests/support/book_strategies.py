@@ -38,7 +38,7 @@ def books(draw: st.DrawFn, *, two_sided: bool = True) -> BookV1:
     steps = draw(st.sampled_from(STEPS))
     grid = PriceGrid.of(bands(steps))
     prices = draw(st.lists(st.integers(1, 9_999), min_size=2, max_size=12, unique=True))
-    on_grid = sorted({tick for p in prices if (tick := grid.floor_to_tick(p)) is not None})
+    on_grid = sorted({int(tick) for p in prices if (tick := grid.floor_to_tick(p)) is not None})
     if len(on_grid) < 2:
         on_grid = [100, 9_900]
     cut = draw(st.integers(1, len(on_grid) - 1))

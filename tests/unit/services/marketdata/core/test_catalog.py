@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from libs.common.kalshi.model import Lifecycle
@@ -17,7 +19,7 @@ from tests.support.market_builders import (
 )
 
 
-def _catalog(**changes: object) -> Catalog:
+def _catalog(**changes: Any) -> Catalog:
     catalog = Catalog("run-1")
     catalog.put(venue_market(**changes), venue_event(), venue_series(), NOW_MS)
     return catalog

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from libs.common.domain.reasons import Reason
@@ -10,7 +12,7 @@ from services.strategy.core.pipeline import decide, refuse
 from tests.support.market_builders import MARKET, NOW_MS, TENTH, book, features, position
 from tests.support.strategy_builders import plan
 
-_PLAIN = {
+_PLAIN: dict[str, Any] = {
     "weighted_mid_weight": 0.0,
     "micro_weight": 0.0,
     "alpha": 0.0,
