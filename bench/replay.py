@@ -47,8 +47,8 @@ def main() -> None:
     figures = run()
     tally = figures.tally
     print(
-        f"replay: {figures.events_per_s:,.0f} events/s ({tally.events:,} events, {tally.decisions:,} decisions, "
-        f"{tally.requests:,} requests, {tally.fills:,} fills)"
+        f"replay: {figures.events_per_s:,.0f} events/s ({tally.events:,} events, "
+        f"{tally.decisions:,} decisions, {tally.requests:,} requests, {tally.fills:,} fills)"
     )
 
 
