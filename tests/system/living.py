@@ -156,10 +156,10 @@ class Living:
         """Return what the simulated venue knows of our account."""
         parts = urlsplit(self.run["venue_rest_url"])
         url = f"{parts.scheme}://{parts.netloc}/sim/truth"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback, http
             told = json.load(answer)
         accounts: dict[str, Any] = told["accounts"]
-        found: dict[str, Any] = accounts[next(iter(accounts))]
+        found: dict[str, Any] = accounts["main"]
         return found
 
     def resting(self) -> int:
@@ -189,6 +189,11 @@ class Living:
         until(attempt, 30, "a resume")
         self.until_running()
 
+    def restart(self, *args: str) -> None:
+        """Start `dora` again in the same folder after it ended."""
+        assert self.process.poll() is not None, "it still runs"
+        self.process = _spawn(self.var, self.log, args)
+
     def stop(self, timeout_s: float = 90) -> int:
         """End it in order and return its exit code."""
         if self.process.poll() is None:
@@ -207,8 +212,23 @@ def living(var: Path, *args: str) -> Iterator[Living]:
     """Start `dora` with arguments and end it afterwards, come what may."""
     var.mkdir(parents=True, exist_ok=True)
     log = var / f"dora-{args[0]}.log"
+    it = Living(var, _spawn(var, log, args), log)
+    try:
+        yield it
+    finally:
+        process = it.process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(90)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _spawn(var: Path, log: Path, args: tuple[str, ...]) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             (sys.executable, "-m", "libs.cli", *args),
             env=environment(var),
             cwd=ROOT,
@@ -217,14 +237,3 @@ def living(var: Path, *args: str) -> Iterator[Living]:
             stderr=out,
             start_new_session=True,
         )
-    it = Living(var, process, log)
-    try:
-        yield it
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()

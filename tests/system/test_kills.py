@@ -1,0 +1,37 @@
+"""`kill -9` of each service in turn while the demo trades: it comes back, and the money still adds up."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.living import SERVICES, living, until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+def test_each_service_is_killed_in_turn_and_the_money_still_adds_up(tmp_path: Path) -> None:
+    with living(tmp_path, "demo", "--duration", "55", "--seed", "3") as demo:
+        demo.until_running(90)
+        demo.until_quoting()
+        for service in SERVICES:
+            before = demo.pid(service)
+
+            demo.kill(service)
+
+            until(lambda s=service, b=before: demo.run["pids"].get(s, b) != b, 20, f"a new {service}")  # type: ignore[misc] - bound now
+            until(lambda s=service: demo.status(s), 40, f"an answer of the new {service}")  # type: ignore[misc] - bound now
+            demo.until_running(60)
+            time.sleep(1.0)  # let it trade between two deaths, as the demo would
+        code = demo.process.wait(180)
+        said = demo.tail()
+
+    summary = json.loads((tmp_path / "demo" / "summary.json").read_bytes())
+    assert code == 0, said
+    assert summary["halts"] == []
+    assert (summary["position_residual_e2"], summary["cash_residual_e6"]) == (0, 0)
+    assert (summary["orphans"], summary["duplicates"], summary["unknown_open"]) == (0, 0, 0)
+    assert summary["fills"] > 0
