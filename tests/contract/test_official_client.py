@@ -90,9 +90,14 @@ def settle_something(running: RunningVenue) -> None:
     """Give both accounts a settled market."""
     venue, now_ns = running.venue, running.venue.floor.now_ns
     spec = MarketSpec(
-        SETTLED_MARKET, "SIMTEST-26NOV21", "Settled?", grid_of_steps((0, 10_000, 100)), now_ns, now_ns + 10**12,
+        SETTLED_MARKET,
+        "SIMTEST-26NOV21",
+        "Settled?",
+        grid_of_steps((0, 10_000, 100)),
+        now_ns,
+        now_ns + 10**12,
         settlement_timer_s=0,
-    )  # fmt: skip
+    )
     venue.add_market(spec, FifoBook(), now_ns)
     venue.create("alice", CreateRequest(SETTLED_MARKET, Side.BID, 6000, 200), now_ns)
     venue.create("bob", CreateRequest(SETTLED_MARKET, Side.ASK, 6000, 200), now_ns)
@@ -110,9 +115,20 @@ def test_the_official_client_understands_every_answer(
     key_file.write_bytes(venue.keys[account].private_pem)
 
     done = subprocess.run(
-        [client_python, str(DRIVE), venue.rest_url, venue.keys[account].key_id, str(key_file), CENT_MARKET, DECI_MARKET],
-        check=False, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        [
+            client_python,
+            str(DRIVE),
+            venue.rest_url,
+            venue.keys[account].key_id,
+            str(key_file),
+            CENT_MARKET,
+            DECI_MARKET,
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)

@@ -30,11 +30,21 @@ CASH_E6 = 98_018_600  # the recorded balance
 
 GONE = {
     "service",  # key of errors, removed 2026-08-06
-    "fractional_trading_enabled", "response_price_units", "resting_orders_count",  # removed 2026-07-09
-    "custom_strike", "early_close_condition", "strike_type", "occurrence_datetime",  # facts of one market
-    "mve_collection_ticker", "mve_selected_legs", "primary_participant_key", "floor_strike", "cap_strike",  # others'
-    "is_provisional", "functional_strike",
-}  # fmt: skip
+    "fractional_trading_enabled",
+    "response_price_units",
+    "resting_orders_count",  # removed 2026-07-09
+    "custom_strike",
+    "early_close_condition",
+    "strike_type",
+    "occurrence_datetime",  # facts of one market
+    "mve_collection_ticker",
+    "mve_selected_legs",
+    "primary_participant_key",
+    "floor_strike",
+    "cap_strike",  # others'
+    "is_provisional",
+    "functional_strike",
+}
 NEW = {"exchange_index", "settlement_bounds_type", "intra_exchange_transfers_active",
        "exchange_estimated_resume_time", "exchange_index_statuses"}  # fmt: skip
 """Fields that the contract file has and the recordings, being older, have not."""
@@ -98,14 +108,30 @@ def replay(venue: RunningVenue, name: str, **path_args: str) -> tuple[Any, Any, 
 @pytest.mark.parametrize(
     "name",
     [
-        "auth__balance_ok", "exchange__status", "account__limits", "account__endpoint_costs", "series__fee_changes",
-        "markets__single", "markets__unauth_single", "markets__single_filter_lastpage", "markets__garbage_cursor",
-        "markets__limit_over_max", "orderbook__base", "portfolio__positions", "settlements__page",
-        "orders__create_v2_maker", "orders__create_v2_taker_ioc", "orders__cancel_unknown_id",
-        "orders__insufficient_balance", "orders__invalid_price_structure", "orders__numeric_field_types",
-        "orders__post_only_cross", "orders__stp_setup", "orders__settlement_seed",
+        "auth__balance_ok",
+        "exchange__status",
+        "account__limits",
+        "account__endpoint_costs",
+        "series__fee_changes",
+        "markets__single",
+        "markets__unauth_single",
+        "markets__single_filter_lastpage",
+        "markets__garbage_cursor",
+        "markets__limit_over_max",
+        "orderbook__base",
+        "portfolio__positions",
+        "settlements__page",
+        "orders__create_v2_maker",
+        "orders__create_v2_taker_ioc",
+        "orders__cancel_unknown_id",
+        "orders__insufficient_balance",
+        "orders__invalid_price_structure",
+        "orders__numeric_field_types",
+        "orders__post_only_cross",
+        "orders__stp_setup",
+        "orders__settlement_seed",
     ],
-)  # fmt: skip
+)
 def test_one_request_gets_the_recorded_status_and_shape(venue: RunningVenue, name: str) -> None:
     answer, body, meta = replay(venue, name)
 

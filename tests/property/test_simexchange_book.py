@@ -138,10 +138,21 @@ class BookAgainstList(RuleBasedStateMachine):
     def new(self, account: str, side: Side, price_e4: int, qty_e2: int, stp: SelfTradePrevention) -> Order:
         self.count += 1
         return Order(
-            order_id=str(self.count), account=account, client_order_id="", market="M", event="E", shard=0, side=side,
-            price_e4=price_e4, initial_e2=qty_e2, remaining_e2=qty_e2, tif=TimeInForce.GOOD_TILL_CANCELED, stp=stp,
-            created_ns=0, updated_ns=0,
-        )  # fmt: skip
+            order_id=str(self.count),
+            account=account,
+            client_order_id="",
+            market="M",
+            event="E",
+            shard=0,
+            side=side,
+            price_e4=price_e4,
+            initial_e2=qty_e2,
+            remaining_e2=qty_e2,
+            tif=TimeInForce.GOOD_TILL_CANCELED,
+            stp=stp,
+            created_ns=0,
+            updated_ns=0,
+        )
 
 
 BookAgainstList.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

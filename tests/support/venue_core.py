@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 from libs.common.domain.grid import grid_of_steps
 from libs.common.domain.side import Side
@@ -72,24 +73,24 @@ class Pit:
         self.venue.advance(self.now_ns)
 
     def send(
-        self, account: str, side: Side, price_e4: int, qty_e2: int = 100, **rest: object
+        self, account: str, side: Side, price_e4: int, qty_e2: int = 100, **rest: Any
     ) -> Placed | Rejection:
         """Place an order and return the answer."""
         market = str(rest.pop("market", MARKET))
-        request = CreateRequest(market, side, price_e4, qty_e2, **rest)  # type: ignore[arg-type]
+        request = CreateRequest(market, side, price_e4, qty_e2, **rest)
         return self.venue.create(account, request, self.now_ns)
 
-    def place(self, account: str, side: Side, price_e4: int, qty_e2: int = 100, **rest: object) -> Order:
+    def place(self, account: str, side: Side, price_e4: int, qty_e2: int = 100, **rest: Any) -> Order:
         """Place an order that must be accepted and return it."""
         placed = self.send(account, side, price_e4, qty_e2, **rest)
         assert isinstance(placed, Placed), placed
         return self.venue.floor.orders[placed.order_id]
 
-    def bid(self, account: str, price_e4: int, qty_e2: int = 100, **rest: object) -> Order:
+    def bid(self, account: str, price_e4: int, qty_e2: int = 100, **rest: Any) -> Order:
         """Place a bid that must be accepted."""
         return self.place(account, Side.BID, price_e4, qty_e2, **rest)
 
-    def ask(self, account: str, price_e4: int, qty_e2: int = 100, **rest: object) -> Order:
+    def ask(self, account: str, price_e4: int, qty_e2: int = 100, **rest: Any) -> Order:
         """Place an ask that must be accepted."""
         return self.place(account, Side.ASK, price_e4, qty_e2, **rest)
 

@@ -112,7 +112,8 @@ class OrderAmend:
         notional_e6, fees_e6 = self._entry.enter(account, market, order, now_ns)
         placed = Placed(
             order.order_id, order.client_order_id, order.filled_e2 - filled_before_e2, order.remaining_e2,
-            notional_e6, fees_e6, now_ns, is_size_changed=not is_same_size or order.filled_e2 > filled_before_e2,
+            notional_e6, fees_e6, now_ns,
+            is_size_changed=not is_same_size or order.filled_e2 > filled_before_e2,
         )  # fmt: skip
         self._clearing.touched(market, now_ns)
         return placed
@@ -152,7 +153,7 @@ class OrderAmend:
             self._clearing.watch_expiry(order)
         order.updated_ns = now_ns
 
-    def _shrink(  # noqa: PLR0913 - one order's facts
+    def _shrink(  # noqa: PLR0917 - the facts of one order, trade or request
         self, account: Account, market: Market, order: Order, by_e2: int, reason: Reason, now_ns: int
     ) -> None:
         market.book.reduce(order, by_e2)

@@ -52,7 +52,7 @@ class Clearing:
         return fee_e6
 
     def external(self, market: Market, effect: External, now_ns: int) -> None:
-        """Settle what an anonymous event did: fills of resting orders, then level changes, then public trades.
+        """Settle what an anonymous event did: fills of resting orders, level changes, public trades.
 
         Fills first: quantity that arrived across an order rests only after it
         has taken the order away, so the displayed book never crosses.
@@ -64,7 +64,7 @@ class Clearing:
         for price_e4, qty_e2 in effect.public:
             self.public_trade(market, price_e4, qty_e2, effect.taker_side, now_ns, self._floor.ids.next())
 
-    def public_trade(
+    def public_trade(  # noqa: PLR0917 - the facts of one order, trade or request
         self, market: Market, price_e4: int, qty_e2: int, taker_side: Side, now_ns: int, trade_id: str
     ) -> None:
         """Announce a trade to everyone and keep the market's statistics."""
@@ -77,7 +77,7 @@ class Clearing:
         market.trades.append(traded)
         self._floor.emit(traded)
 
-    def level(
+    def level(  # noqa: PLR0917 - the facts of one order, trade or request
         self, market: Market, side: Side, price_e4: int, change_e2: int, now_ns: int, order: Order | None
     ) -> None:
         """Announce a displayed level's change under the market's present clock."""
@@ -119,7 +119,7 @@ class Clearing:
         return cancelled_e2
 
     def touched(self, market: Market, now_ns: int) -> None:
-        """Close an engine action: trigger groups that went over, cancel what cannot be paid, tell the ticker."""
+        """Close an engine action: trigger groups that went over, cancel what cannot be paid."""
         while self._groups_over:
             _, group = self._groups_over.popitem()
             self.trigger(group, now_ns)
@@ -171,7 +171,7 @@ class Clearing:
         )
         return self._floor.deposits_e6 - cash_e6 - self._floor.fees_e6 - locked_e6
 
-    def _party(
+    def _party(  # noqa: PLR0917 - the facts of one order, trade or request
         self, market: Market, order: Order | None, side: Side, match: Match, trade_id: str, now_ns: int, *,
         is_taker: bool,
     ) -> int:  # fmt: skip
@@ -200,7 +200,7 @@ class Clearing:
                 self._tell_fill(account, market, order, match, trade_id, fee_e6, now_ns, is_taker=is_taker)
         return fee_e6
 
-    def _tell_fill(  # noqa: PLR0913 - one fill's facts
+    def _tell_fill(  # noqa: PLR0917 - the facts of one order, trade or request
         self, account: Account, market: Market, order: Order, match: Match, trade_id: str, fee_e6: int,
         now_ns: int, *, is_taker: bool,
     ) -> None:  # fmt: skip
@@ -212,8 +212,8 @@ class Clearing:
         self._floor.collateral.touch(account, market.ticker)
         self._filled.add((account.name, market.shard))
         filled = Filled(
-            account.name, trade_id, order.order_id, order.client_order_id, market.ticker, market.shard, order.side,
-            match.price_e4, match.qty_e2, fee_e6, is_taker, position.qty_e2, now_ns,
+            account.name, trade_id, order.order_id, order.client_order_id, market.ticker, market.shard,
+            order.side, match.price_e4, match.qty_e2, fee_e6, is_taker, position.qty_e2, now_ns,
         )  # fmt: skip
         account.fills.append(filled)
         self._floor.emit(filled)

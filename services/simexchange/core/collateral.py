@@ -60,7 +60,7 @@ class Collateral:
         account.reservations_dirty.clear()
         return account.reserved_e6.get(shard, 0)
 
-    def needed_e6(  # noqa: PLR0913 - one order's facts
+    def needed_e6(  # noqa: PLR0917 - the facts of one order, trade or request
         self,
         account: Account,
         market: str,

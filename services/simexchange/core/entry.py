@@ -230,7 +230,7 @@ class OrderEntry:
         )
 
     def _is_short(self, account: Account, market: Market, order: Order) -> bool:
-        """Return whether a fill-or-kill cannot be filled; meeting an own order makes it immediate-or-cancel."""
+        """Return whether a fill-or-kill cannot be filled; one that meets an own order may be partial."""
         meets_own = any(
             own.side is not order.side and order.crosses(own.price_e4)
             for own in account.resting.get(order.market, {}).values()

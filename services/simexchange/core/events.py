@@ -96,7 +96,7 @@ class PositionChanged:
 
 @dataclass(frozen=True, slots=True)
 class GroupChanged:
-    """``created``, ``triggered``, ``reset``, ``deleted``, ``limit_updated``; limit on created and limit_updated."""
+    """``created``, ``triggered``, ``reset``, ``deleted``, ``limit_updated``; first and last have a limit."""
 
     account: str
     order_group_id: str
@@ -107,7 +107,7 @@ class GroupChanged:
 
 @dataclass(frozen=True, slots=True)
 class LifecycleChanged:
-    """A ``market_lifecycle_v2`` message; ``fields`` are the wire keys beside type and ticker, as on the wire."""
+    """A ``market_lifecycle_v2`` message; ``fields`` are its wire keys beside type and ticker."""
 
     event_type: str
     market: str

@@ -89,7 +89,10 @@ class Venue:
         tier: str = "basic",
         is_internal: bool = False,
     ) -> Account:
-        """Open an account; cash in millionths of a dollar. Internal ones have endless credit and pay no fees."""
+        """Open an account; cash in millionths of a dollar.
+
+        Internal ones have endless credit and pay no fees.
+        """
         assert name not in self.floor.accounts, f"new account name, was {name}"
         account = Account(name, self.floor.ids.next(), tier, is_internal, dict(cash_by_shard))
         self.floor.accounts[name] = account

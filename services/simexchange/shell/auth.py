@@ -55,7 +55,7 @@ class KeyRing:
         public = serialization.load_pem_public_key(public_pem)
         self.keys[key_id] = Key(key_id, account, _verifier(public))
 
-    def check(
+    def check(  # noqa: PLR0917 - the facts of one order, trade or request
         self, key_id: str, timestamp: str, signature: str, method: str, path: str, now_ns: int
     ) -> Key | Rejection:
         """Return the key that signed the request, or the refusal."""
@@ -64,7 +64,7 @@ class KeyRing:
         key = self.keys.get(key_id)
         if key is None:
             return UNKNOWN_KEY
-        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):  # noqa: PLR2004
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):
             return EXPIRED
         if abs(now_ns // NS_PER_MS - int(timestamp)) > WINDOW_MS:
             return EXPIRED

@@ -20,8 +20,9 @@ from services.simexchange.shell.times import rfc3339
 MARKET_EXTRA: Final = frozenset(
     {
         "expected_expiration_time", "latest_expiration_time", "expiration_time", "occurrence_datetime",
-        "early_close_condition", "strike_type", "floor_strike", "cap_strike", "functional_strike", "custom_strike",
-        "rules_primary", "rules_secondary", "primary_participant_key", "subtitle", "fee_waiver_expiration_time",
+        "early_close_condition", "strike_type", "floor_strike", "cap_strike", "functional_strike",
+        "custom_strike", "rules_primary", "rules_secondary", "primary_participant_key", "subtitle",
+        "fee_waiver_expiration_time",
     }
 )  # fmt: skip
 """Fields of a source's market that are sent on."""

@@ -154,7 +154,7 @@ class RestFace:
             now_ns,
         )
 
-    async def _answer_badly(  # noqa: PLR0913, PLR0917 - one request's facts
+    async def _answer_badly(  # noqa: PLR0917 - one request's facts
         self,
         rule: FaultRule,
         scope: Scope,
@@ -164,7 +164,7 @@ class RestFace:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer under a thrown fault; what was done is told on the feed at once, whatever the caller hears."""
+        """Answer under a thrown fault; what was done is told on the feed at once, whatever is heard."""
         match rule.kind:
             case FaultKind.DROP_REQUEST:
                 await _hang_up(receive, send)

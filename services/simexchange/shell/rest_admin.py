@@ -86,7 +86,7 @@ class NewAccount(msgspec.Struct, kw_only=True):
 class AdminFace:
     """Handlers of ``/sim``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what the counter is wired to
         self,
         venue: Venue,
         keys: KeyRing,
@@ -191,23 +191,36 @@ class AdminFace:
         return ok({"key_id": key.key_id, "private_key": key.private_pem.decode()}, 201)
 
     def _throw(self, switch: Switch, now_ns: int) -> None:
-        venue = self._venue
+        if not self._throw_on_market(switch, now_ns) and not self._throw_on_exchange(switch, now_ns):
+            raise ValueError(f"known switch, was {switch.action!r}")
+
+    def _throw_on_market(self, switch: Switch, now_ns: int) -> bool:
+        """Throw a switch of one market or event and return whether it is one."""
+        venue, market = self._venue, switch.market
         match switch.action:
             case "deactivate" | "activate":
-                venue.set_active(switch.market, now_ns, is_active=switch.action == "activate")
+                venue.set_active(market, now_ns, is_active=switch.action == "activate")
             case "close":
-                venue.set_close(switch.market, now_ns + int(switch.seconds * NS_PER_S), now_ns)
+                venue.set_close(market, now_ns + int(switch.seconds * NS_PER_S), now_ns)
             case "determine":
                 value_e4 = None if switch.value is None else int(parse_price_e4(switch.value))
-                venue.set_result(switch.market, switch.result, now_ns, value_e4=value_e4)
+                venue.set_result(market, switch.result, now_ns, value_e4=value_e4)
             case "grid":
-                venue.set_grid(switch.market, switch.structure, switch.bands, now_ns)
+                venue.set_grid(market, switch.structure, switch.bands, now_ns)
             case "fee":
                 venue.set_fee(switch.event, switch.fee_type, switch.multiplier_e4, now_ns)
+            case _:
+                return False
+        return True
+
+    def _throw_on_exchange(self, switch: Switch, now_ns: int) -> bool:
+        """Throw a switch of shards, accounts or habits and return whether it is one."""
+        venue, shards = self._venue, switch.shards
+        match switch.action:
             case "pause_trading" | "resume_trading":
-                venue.set_trading_pause(switch.shards, now_ns, is_paused=switch.action == "pause_trading")
+                venue.set_trading_pause(shards, now_ns, is_paused=switch.action == "pause_trading")
             case "pause_exchange" | "resume_exchange":
-                venue.set_exchange_pause(switch.shards, now_ns, is_paused=switch.action == "pause_exchange")
+                venue.set_exchange_pause(shards, now_ns, is_paused=switch.action == "pause_exchange")
             case "read_lag":
                 venue.set_read_lag(int(switch.seconds * NS_PER_S), now_ns)
             case "cancel_all_shadow":
@@ -215,9 +228,10 @@ class AdminFace:
             case "triggered_group_gone":
                 venue.groups.is_triggered_group_gone = switch.probability > 0
             case "deposit":
-                venue.deposit(switch.account, switch.shards[0], int(parse_cash_e6(switch.amount)), now_ns)
+                venue.deposit(switch.account, shards[0], int(parse_cash_e6(switch.amount)), now_ns)
             case _:
-                raise ValueError(f"known switch, was {switch.action!r}")
+                return False
+        return True
 
     def _account(self, account: Account, *, is_all: bool) -> dict[str, object]:
         orders = account.orders.values()

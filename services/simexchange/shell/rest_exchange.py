@@ -1,4 +1,4 @@
-"""The exchange and the account's terms: status, schedule, limits, costs, history's end (kalshi-api 5, 8, 18)."""
+"""The exchange and the account's terms: status, schedule, limits, costs (kalshi-api 5, 8, 18)."""
 
 from __future__ import annotations
 

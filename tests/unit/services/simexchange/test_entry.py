@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from libs.common.domain.side import Side
@@ -174,9 +176,7 @@ def test_reduce_only_without_a_position_ends_at_once(pit: Pit) -> None:
         ({"post_only": True, "tif": IOC}, "post_only requires good_till_canceled"),
     ],
 )
-def test_an_order_that_contradicts_itself_is_refused(
-    pit: Pit, changes: dict[str, object], details: str
-) -> None:
+def test_an_order_that_contradicts_itself_is_refused(pit: Pit, changes: dict[str, Any], details: str) -> None:
     answer = pit.send("alice", Side.BID, 4700, **changes)
 
     assert isinstance(answer, Rejection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -157,7 +158,7 @@ def test_a_body_of_another_type_or_beyond_all_size_is_refused(venue: RunningVenu
     ],
 )
 def test_values_that_mean_nothing_are_refused(
-    venue: RunningVenue, changes: dict[str, object], code: str
+    venue: RunningVenue, changes: dict[str, Any], code: str
 ) -> None:
     answer = venue.create(**changes)
 
