@@ -140,7 +140,7 @@ def load(kind: type[C], service: str, environ: Mapping[str, str]) -> Loaded[C]:
             _put(tree, kind, name, [section, key], environ[name])
     for name in sorted(environ):
         if name.startswith(_PREFIX):
-            _put(tree, kind, name, name[len(_PREFIX) :].lower().split("__"), environ[name])
+            _put(tree, kind, name, _path(kind, name[len(_PREFIX) :].split("__")), environ[name])
     config = _convert(tree, kind)
     return Loaded(config, config_hash(config))
 
@@ -203,6 +203,15 @@ def _type_at(kind: Any, path: Iterable[str]) -> Any:
         if kind is None:
             return None
     return kind
+
+
+def _path(kind: type[msgspec.Struct], words: list[str]) -> list[str]:
+    """Return the path that a variable's name means: fields in lower case, keys of a mapping as they stand."""
+    path: list[str] = []
+    for word in words:
+        is_key = getattr(_type_at(kind, path), "__origin__", None) is dict if path else False
+        path.append(word if is_key else word.lower())
+    return path
 
 
 def _put(tree: dict[str, Any], kind: type[msgspec.Struct], source: str, path: list[str], text: str) -> None:

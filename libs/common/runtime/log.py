@@ -30,6 +30,7 @@ _LOGGER = "dora"
 _FILE_BYTES_MAX: Final = 10_000_000
 _FILES_KEPT: Final = 5
 _KINDS_MAX: Final = 1_000
+_DEPTH_MAX: Final = 8
 _REDACTED: Final = "[redacted]"
 _SECRET_NAME = re.compile(
     r"passw|secret|token$|signature|credential|private|nkey|seed|key_file|authorization|kalshi.access",
@@ -149,11 +150,15 @@ def _redact(text: str) -> str:
     return _SECRET_TEXT.sub(lambda found: (found["url"] or found["header"] or "") + _REDACTED, text)
 
 
-def _without_secrets(name: str, value: Any) -> Any:
+def _without_secrets(name: str, value: Any, depth: int = 0) -> Any:
     if _SECRET_NAME.search(name):
         return _REDACTED
+    if depth > _DEPTH_MAX:
+        return "too deep"
     if isinstance(value, dict):
-        return {str(key): _without_secrets(str(key), item) for key, item in value.items()}
+        return {str(key): _without_secrets(str(key), item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets("", item, depth + 1) for item in value]
     return value
 
 
