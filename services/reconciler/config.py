@@ -13,7 +13,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How often to compare, and how long a difference may be mere lag.
 
     Attributes:
-        cycle_ms: Time between comparisons; at most five minutes (requirement D-029).
+        cycle_ms: Time between comparisons; at least a second, which is how often the venue tells a balance,
+            and at most five minutes (requirement D-029).
         cycle_min_ms: Shortest time between two comparisons, however many anomalies ask for one.
         settle_ms: Orders and fills younger than this are no evidence: reads lag writes (kalshi-api 14.3).
         confirm_cycles: A difference counts when this many comparisons in a row show it unchanged.
@@ -23,7 +24,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         recovery_ms: A new epoch has this long to bring its books up to date before a difference halts.
     """
 
-    cycle_ms: Annotated[int, msgspec.Meta(ge=200, le=300_000)] = 10_000
+    cycle_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 10_000
     cycle_min_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 1_000
     settle_ms: Annotated[int, msgspec.Meta(ge=100, le=30_000)] = 2_000
     confirm_cycles: Annotated[int, msgspec.Meta(ge=2, le=10)] = 2

@@ -259,7 +259,7 @@ class ReconcilerCore:
             action = action_for(
                 item,
                 escalate_cycles=self.patience.escalate_cycles,
-                is_executor_settled=self._is_executor_settled,
+                is_executor_settled=self._is_executor_settled(item.first_ns),
             )
             actions[key] = action
             drifts.append(_drift(difference, action))
@@ -282,10 +282,10 @@ class ReconcilerCore:
         self._asked_for &= actions.keys()
         return effects, drifts
 
-    @property
-    def _is_executor_settled(self) -> bool:
+    def _is_executor_settled(self, first_ns: int) -> bool:
+        """Return whether the leader outlived the first sight of a difference and has had time to recover."""
         now_ns = self._started_ns or 0
-        return self.executor.is_alive(now_ns) and not self.executor.is_recovering(now_ns)
+        return self.executor.has_lived_since(first_ns) and not self.executor.is_recovering(now_ns)
 
     def _count(self, difference: Difference) -> None:
         self.counters.drifts += 1

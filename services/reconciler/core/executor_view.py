@@ -127,6 +127,13 @@ class ExecutorView:
         """Return whether the newest epoch renewed lately."""
         return self._renewed_ns is not None and now_ns - self._renewed_ns <= self.silence_ns
 
+    def has_lived_since(self, since_ns: int) -> bool:
+        """Return whether the newest epoch renewed after this moment.
+
+        An executor that died before it could write something down has not lied about it.
+        """
+        return self._renewed_ns is not None and self._renewed_ns > since_ns
+
     def is_recovering(self, now_ns: int) -> bool:
         """Return whether the newest epoch is so young that its books may still be behind."""
         return self.epoch is not None and now_ns - self.epoch_ns < self.recovery_ns

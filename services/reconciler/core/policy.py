@@ -54,7 +54,8 @@ def action_for(ripe: Ripe, *, escalate_cycles: int, is_executor_settled: bool) -
     Args:
         ripe: The difference and how long it has been seen.
         escalate_cycles: Comparisons after which the later action holds.
-        is_executor_settled: False while the executor is silent or its epoch is young.
+        is_executor_settled: False while the leader's epoch is young, or if it has not lived since the
+            difference was first seen.
     """
     difference = ripe.difference
     row = TABLE[difference.kind]

@@ -40,10 +40,11 @@ def explained_positions(
 
 @dataclass(frozen=True, slots=True)
 class Ripe:
-    """A difference that counts, and in how many comparisons in a row it was seen."""
+    """A difference that counts, in how many comparisons in a row it was seen, and when the first began."""
 
     difference: Difference
     cycles: int
+    first_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class _Seen:
     unchanged: int
     cycles: int
     counted_ns: int
+    first_ns: int
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class Ripening:
             key = (difference.kind, difference.key)
             now = seen[key] = self._again(self._seen.get(key), difference.residual, started_ns)
             if now.unchanged >= self.confirm_cycles or now.cycles >= 2 * self.confirm_cycles:
-                ripe.append(Ripe(difference, now.cycles))
+                ripe.append(Ripe(difference, now.cycles, now.first_ns))
             else:
                 green.append(difference)
         self._seen = seen
@@ -85,8 +87,8 @@ class Ripening:
 
     def _again(self, before: _Seen | None, residual: int, started_ns: int) -> _Seen:
         if before is None:
-            return _Seen(residual, 1, 1, started_ns)
+            return _Seen(residual, 1, 1, started_ns, started_ns)
         if started_ns - before.counted_ns < self.gap_ns:
             return before
         unchanged = before.unchanged + 1 if before.residual == residual else 1
-        return _Seen(residual, unchanged, before.cycles + 1, started_ns)
+        return _Seen(residual, unchanged, before.cycles + 1, started_ns, before.first_ns)

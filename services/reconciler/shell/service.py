@@ -51,6 +51,8 @@ class ReconcilerApp:
         self._boot = f"{runtime.run}/{runtime.instance}/{runtime.clock.now_ns()}"
         self._permits = 0
         self._was_open: bool | None = None
+        self._changed = asyncio.Event()
+        """A comparison ended: the permit need not wait for its turn."""
         self._stopping = ""
         self._unpublished = 0
         self._has_replayed = False
@@ -160,7 +162,10 @@ class ReconcilerApp:
             # Without a bus nobody would hear it, and what is not heard ages out.
             with contextlib.suppress(BusError):
                 await self._give_permit()
-            await asyncio.sleep(_PERMIT_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PERMIT_S):
+                    await self._changed.wait()
+            self._changed.clear()
 
     async def _give_permit(self) -> None:
         is_open, reasons = self._core.permit(self._rt.clock.mono_ns())
@@ -194,6 +199,7 @@ class ReconcilerApp:
                 case Read():
                     self._reads.put_nowait(effect)
                 case Publish():
+                    self._changed.set()
                     self._answer(effect.result.reason, effect.result)
                     self._acts.put_nowait(effect)
                 case AskCancel():

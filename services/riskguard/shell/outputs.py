@@ -27,7 +27,7 @@ class Outputs:
         self._log = log
         self._boot = boot
         self._count = 0
-        self._was_open: bool | None = None
+        self.was_open: bool | None = None
         self.stopping = ""
 
     async def permit(self) -> None:
@@ -40,8 +40,8 @@ class Outputs:
         is_open, reasons = core.permit(self._clock.mono_ns())
         if self.stopping:
             is_open, reasons = False, (f"stopping: {self.stopping}", *reasons)
-        if is_open != self._was_open:
-            self._was_open = is_open
+        if is_open != self.was_open:
+            self.was_open = is_open
             event, level = ("PERMIT_OPENED", "INFO") if is_open else ("PERMIT_CLOSED", "WARNING")
             self._log.event(event, "; ".join(reasons), level=level)
         self._count += 1

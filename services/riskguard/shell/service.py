@@ -76,6 +76,8 @@ class RiskguardApp:
         self._lane: asyncio.Queue[TriggerGroups | CancelAll] = asyncio.Queue()
         self._halts: asyncio.Queue[Halt] = asyncio.Queue()
         self._audits: asyncio.Queue[Audit] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        """The permit changed: it need not wait for its turn."""
         self._stored: dict[str, asyncio.Future[int]] = {}
         self._audit_number = 0
         self._unwritten = 0
@@ -89,7 +91,7 @@ class RiskguardApp:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._inputs.control(), name="control")
-            group.create_task(self._every(_PERMIT_S, self._outputs.permit), name="permits")
+            group.create_task(self._give_permits(), name="permits")
             group.create_task(self._store_halts(), name="halts")
             group.create_task(self._read_venue(), name="venue")
             group.create_task(self._stop_orders(), name="emergency")
@@ -140,11 +142,22 @@ class RiskguardApp:
         pause_s = self._rt.config.timing.evaluate_ms / 1_000
         while True:
             self._perform(self._core.on_tick(self._mono(), self._wall_ms()))
+            if self._core.permit(self._mono())[0] != self._outputs.was_open:
+                self._changed.set()
             await asyncio.sleep(pause_s)
+
+    async def _give_permits(self) -> None:
+        while True:
+            # Without a bus nobody would hear it, and what is not heard ages out.
+            with contextlib.suppress(BusError):
+                await self._outputs.permit()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PERMIT_S):
+                    await self._changed.wait()
+            self._changed.clear()
 
     async def _every(self, pause_s: float, act: Callable[[], Awaitable[None]]) -> None:
         while True:
-            # Without a bus nobody would hear it, and what is not heard ages out.
             with contextlib.suppress(BusError):
                 await act()
             await asyncio.sleep(pause_s)
@@ -207,6 +220,7 @@ class RiskguardApp:
         for effect in effects:
             match effect:
                 case Halt():
+                    self._changed.set()
                     self._halts.put_nowait(effect)
                 case Read():
                     self._reads.put_nowait(effect)
@@ -215,6 +229,7 @@ class RiskguardApp:
                 case Audit():
                     self._audits.put_nowait(effect)
                 case WriteLatch():
+                    self._changed.set()
                     self._write_latch(effect)
                 case Log():
                     self._rt.log.event(
