@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from libs.common.domain.grid import MalformedGrid, PriceGrid
 from libs.common.messages.execution import AuditExecV1, OrderGroupV1
 from libs.common.messages.market import MarketState, MarketV1
-from services.executor.core.effects import Effect, PublishPosition, RecordAudit, RecordOrder
+from services.executor.core.effects import Effect, PublishPosition, RecordAudit, RecordOrder, TakeOver
 from services.executor.core.gate import Gate
 from services.executor.core.journal import JournalWriter
 from services.executor.core.orders import OwnOrder, OwnOrders
@@ -120,6 +120,11 @@ class Account:
         assert group.epoch == self.journal.epoch, group
         self.groups[group.shard] = group.order_group_id
         self.groups_asked.discard(group.shard)
+
+    def take_over(self, reason: str) -> Effect:
+        """Close the gate until this process leads a new epoch with new groups."""
+        self.gate.is_recovered = False
+        return TakeOver(reason)
 
     def touched(self, market: str, now: Now) -> list[Effect]:
         """Return what everyone must hear after a market's orders or position changed."""

@@ -25,7 +25,7 @@ from libs.common.messages.market import MarketV1, TopV1
 from libs.common.messages.target import TargetV1
 from libs.common.risk.rules.price_collar import reference_e4
 from services.executor.core.account import Account, Now
-from services.executor.core.effects import Effect, Log, ReadFills, ReadSettlements, SendCancels, TakeOver
+from services.executor.core.effects import Effect, Log, ReadFills, ReadSettlements, SendCancels
 from services.executor.core.epoch import EpochKeeper
 from services.executor.core.halting import Halting
 from services.executor.core.intake import Intake
@@ -313,7 +313,7 @@ class Engine:
             if order_group_id == event.order_group_id:
                 # Not our kill (that takes its groups out of use first): the venue's fuse blew.
                 del account.groups[shard]
-                return [TakeOver(f"the venue {event.event_type} the order group of shard {shard}")]
+                return [account.take_over(f"the venue {event.event_type} the order group of shard {shard}")]
         return []
 
     def _gate_state(self, now: Now) -> list[Effect]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from libs.common.control.latch import LatchState
 from libs.common.runtime.latch_file import UNSTORED, LatchWord
 from services.executor.core.account import Account
-from services.executor.core.effects import Effect, Log, StartKill, TakeOver, WriteLatch
+from services.executor.core.effects import Effect, Log, StartKill, WriteLatch
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Halting:
             )
         if self.is_killed and not gate.is_killing:
             self.is_killed = False
-            effects.append(TakeOver("resumed after a halt: its order groups are dead"))
+            effects.append(self.account.take_over("resumed after a halt: its order groups are dead"))
         return effects
 
     def on_stored(self, sequence: int) -> None:

@@ -28,7 +28,7 @@ from libs.common.kalshi.model import (
 )
 from libs.common.messages.execution import Action, OrderState
 from services.executor.core.account import Account, Now
-from services.executor.core.effects import Effect, Log, ReadFills, RecordFill, SendCancels, TakeOver
+from services.executor.core.effects import Effect, Log, ReadFills, RecordFill, SendCancels
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
 from services.executor.core.requests import CancelRequest
@@ -471,4 +471,4 @@ class Intake:
             return []
         # The fuse blew and the feed has not said so yet. A group that triggered is dead for ever.
         del account.groups[order.shard]
-        return [TakeOver(f"order group of shard {order.shard} refused: {code}")]
+        return [account.take_over(f"order group of shard {order.shard} refused: {code}")]

@@ -72,6 +72,10 @@ class Performer:
                 self.on_cancels(effect)
             elif isinstance(effect, StartKill):
                 self.on_kill(effect)
+            elif isinstance(effect, TakeOver):
+                self.on_take_over(effect)
+            elif isinstance(effect, MakeGroup):
+                self.on_group(effect)
             elif isinstance(effect, WriteLatch):
                 self._write_latch(effect)
             elif isinstance(effect, PublishPosition):
@@ -103,10 +107,6 @@ class Performer:
             self._publisher.fill(effect.fill)
         elif isinstance(effect, RecordAudit):
             self._publisher.audit(effect.audit)
-        elif isinstance(effect, MakeGroup):
-            self.on_group(effect)
-        elif isinstance(effect, TakeOver):
-            self.on_take_over(effect)
         elif isinstance(effect, ReadFills):
             self.on_read_fills(effect)
         elif isinstance(effect, ReadSettlements):
