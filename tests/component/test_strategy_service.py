@@ -121,12 +121,12 @@ async def test_live_configuration_opens_and_closes_trading(streams_url: str, con
         await world.say_position()
         await world.say_book()
         await eventually(lambda: world.targets)
-        assert len(world.targets[-1].quotes) == 0
+        assert [quote.side for quote in world.targets[-1].quotes] == []
         revision = await world.bus.put_config("strategy.global", b'{"trading_enabled":true}')
         await eventually(lambda: world.app.status().state == "running")
         await world.say_book()
         await eventually(lambda: len(world.targets) == 2)
-        assert len(world.targets[-1].quotes) == 2
+        assert [quote.side for quote in world.targets[-1].quotes] == list(Side)
         assert world.targets[-1].config_revision == revision
         await world.bus.put_config("strategy.market.KXTEST-26NOV21-B50=2E5", b'{"enabled":false}')
         await eventually(lambda: world.app.status().gauges["config_revision"] > revision)
