@@ -302,20 +302,22 @@ async def test_faults_of_the_feed_are_thrown_from_outside(quiet: RunningExchange
             await feed.next()
 
 
-async def test_orders_are_answered_promptly_while_a_burst_plays(tmp_path: Path) -> None:
-    folder = write_recording(tmp_path / "tape", busy_lines(60_000, ms_between=1))
+async def test_orders_are_answered_between_two_slices_of_a_burst(tmp_path: Path) -> None:
+    folder = write_recording(tmp_path / "tape", busy_lines(20_000, ms_between=2))
     async with (
         running_exchange(tmp_path, tape=str(folder), speed=10.0) as exchange,
         exchange.feed(max_queue=None) as feed,
     ):
         await feed.say("subscribe", channels=["orderbook_delta"], market_tickers=[MARKET])
-        took_s = []
-        for number in range(60):
-            began = time.perf_counter()
+        player, played = exchange.exchange.player, []
+        for number in range(30):
+            before = player.events_played
             await exchange.order(MARKET, "bid", "0.0500", client_order_id=f"burst-{number}")
-            took_s.append(time.perf_counter() - began)
-        # Client and exchange share this loop and this core; the README has the figures of two processes.
-        assert sorted(took_s)[len(took_s) // 2] < 0.05
+            played.append(player.events_played - before)
+        # Counted in events, not in seconds, so that a loaded machine proves nothing: a slice is half a
+        # millisecond of play, and a request takes a few turns of the loop.
+        assert sum(played) > 0
+        assert sorted(played)[len(played) // 2] < 1_000
 
 
 async def test_garbage_on_the_wire_is_answered_and_changes_nothing(quiet: RunningExchange) -> None:

@@ -57,6 +57,7 @@ class Player:
         self._sources = tuple(sources)
         self._waiting_since_ns: int | None = None
         self._schedule_ns = 0
+        self.events_played = 0
 
     async def run(self) -> None:
         """Play until cancelled."""
@@ -104,6 +105,7 @@ class Player:
         count = 0
         while (due_ns := source.next_ns()) is not None and due_ns <= now_ns:
             source.play_next(now_ns)
+            self.events_played += 1
             count += 1
             if count % CHECK_EVERY == 0:
                 now_ns = self._clock.now_ns()
