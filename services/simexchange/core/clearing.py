@@ -148,6 +148,8 @@ class Clearing:
         for order in ended:
             self._floor.markets[order.market].clock += 1
             self.end(order, Reason.DECREASE, now_ns)
+        for market in dict.fromkeys(order.market for order in ended):
+            self._floor.emit(MarketTouched(market, now_ns // NS_PER_MS))
         return [order.order_id for order in ended]
 
     def _margin_check(self, account: Account, shard: int, now_ns: int) -> None:

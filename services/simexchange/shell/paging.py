@@ -15,6 +15,7 @@ from services.simexchange.shell.reply import Call, bad_parameter
 
 T = TypeVar("T")
 Key = tuple[int, str]
+NS_PER_S = 1_000_000_000
 
 
 def page(items: Sequence[T], key: Callable[[T], Key], call: Call, limit: int) -> tuple[Sequence[T], str]:
@@ -64,10 +65,25 @@ def words_of(call: Call, name: str) -> list[str]:
     return [word for value in call.query.get(name, ()) for word in value.split(",") if word]
 
 
-def is_within(seconds: int, call: Call, operation: str, low: str, high: str) -> bool:
-    """Return whether a time in Unix seconds lies within two optional bounds, both included."""
+def within(call: Call, operation: str, low: str, high: str) -> Callable[[int], bool]:
+    """Return whether a time (Unix nanoseconds) lies within two optional parameters in seconds, both included.
+
+    Raises:
+        ReplyError: A bound is no integer.
+    """
     lowest, highest = int_of(call, operation, low), int_of(call, operation, high)
-    return (lowest is None or seconds >= lowest) and (highest is None or seconds <= highest)
+    if lowest is None and highest is None:
+        return _always
+
+    def is_within(time_ns: int) -> bool:
+        seconds = time_ns // NS_PER_S
+        return (lowest is None or seconds >= lowest) and (highest is None or seconds <= highest)
+
+    return is_within
+
+
+def _always(time_ns: int) -> bool:  # noqa: ARG001 - no bounds, no question
+    return True
 
 
 def _write_cursor(key: Key) -> str:

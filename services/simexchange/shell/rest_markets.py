@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Final
 
 from services.simexchange.core.entry import NOT_FOUND
@@ -18,10 +19,9 @@ from services.simexchange.shell.market_bodies import (
     series_body,
     trade_body,
 )
-from services.simexchange.shell.paging import Key, int_of, is_within, limit_of, page, words_of
+from services.simexchange.shell.paging import Key, int_of, limit_of, page, within, words_of
 from services.simexchange.shell.reply import Call, Reply, bad_parameter, invalid_parameters, ok, refused
 
-NS_PER_S = 1_000_000_000
 DEPTH_MAX = 100
 _TIME_FILTERS: Final = {
     "created": {"unopened", "open", ""},
@@ -121,8 +121,7 @@ class MarketRoutes:
         for name, allowed in _TIME_FILTERS.items():
             if (call.get(f"min_{name}_ts") or call.get(f"max_{name}_ts")) and status not in allowed:
                 raise invalid_parameters(f"{name}_ts filters do not go with status {status}")
-        found = [market for market in self._floor.markets.values() if self._is_asked(market, status, call)]
-        shown, cursor = page(found, _market_key, call, limit)
+        shown, cursor = page(list(self._asked(status, call)), _market_key, call, limit)
         return ok({"markets": [market_body(market) for market in shown], "cursor": cursor})
 
     def market(self, call: Call) -> Reply:
@@ -157,10 +156,11 @@ class MarketRoutes:
             return ok({"trades": [], "cursor": ""})
         asked = self._floor.markets.get(ticker) if ticker else None
         markets = [asked] if asked is not None else [] if ticker else list(self._floor.markets.values())
+        is_recent = within(call, "GetTrades", "min_ts", "max_ts")
         found = [
             (number, trade)
             for number, trade in enumerate(itertools.chain.from_iterable(market.trades for market in markets))
-            if is_within(trade.venue_ns // NS_PER_S, call, "GetTrades", "min_ts", "max_ts")
+            if is_recent(trade.venue_ns)
         ]
         shown, cursor = page(found, _trade_key, call, limit)
         return ok({"trades": [trade_body(trade) for _, trade in shown], "cursor": cursor})
@@ -187,29 +187,28 @@ class MarketRoutes:
             found[market.spec.event].append(market)
         return found
 
-    def _is_asked(self, market: Market, status: str, call: Call) -> bool:
+    def _asked(self, status: str, call: Call) -> Iterator[Market]:
+        """Return the markets that pass all filters of the request."""
         tickers, event, series = (
             words_of(call, "tickers"),
             call.get("event_ticker"),
             call.get("series_ticker"),
         )
-        times_ns = {
-            "created": market.created_ns,
-            "close": market.close_ns,
-            "settled": market.settled_ns or 0,
-            "updated": market.updated_ns,
-        }
-        return (
-            (not status or market.state in FILTER_STATES[status])
-            and (not tickers or market.ticker in tickers)
-            and (not event or market.spec.event == event)
-            and (not series or market.event.series == series)
-            and call.get("mve_filter") != "only"
-            and all(
-                is_within(time_ns // NS_PER_S, call, "GetMarkets", f"min_{name}_ts", f"max_{name}_ts")
-                for name, time_ns in times_ns.items()
-            )
+        created, close, settled, updated = (
+            within(call, "GetMarkets", f"min_{name}_ts", f"max_{name}_ts") for name in _TIME_FILTERS
         )
+        for market in self._floor.markets.values() if call.get("mve_filter") != "only" else ():
+            if (
+                (not status or market.state in FILTER_STATES[status])
+                and (not tickers or market.ticker in tickers)
+                and (not event or market.spec.event == event)
+                and (not series or market.event.series == series)
+                and created(market.created_ns)
+                and close(market.close_ns)
+                and settled(market.settled_ns or 0)
+                and updated(market.updated_ns)
+            ):
+                yield market
 
 
 def _event_key(event: EventSpec) -> Key:

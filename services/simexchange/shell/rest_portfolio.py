@@ -24,10 +24,9 @@ from services.simexchange.shell.bodies_out import (
     settlement_body,
 )
 from services.simexchange.shell.door import Door, Route
-from services.simexchange.shell.paging import Key, int_of, is_within, limit_of, page, words_of
+from services.simexchange.shell.paging import Key, int_of, limit_of, page, within, words_of
 from services.simexchange.shell.reply import Call, Reply, bad_parameter, invalid_parameters, ok, refused
 
-NS_PER_S = 1_000_000_000
 COST_FREE = 0
 
 
@@ -140,13 +139,14 @@ class PortfolioRoutes:
         """List fills, newest first."""
         limit, markets, order_id = limit_of(call, "GetFills"), words_of(call, "ticker"), call.get("order_id")
         shard = int_of(call, "GetFills", "exchange_index")
+        is_recent = within(call, "GetFills", "min_ts", "max_ts")
         found = [
             (number, fill)
             for number, fill in enumerate(self._floor.reads.fills(self._door.account(call), call.now_ns))
             if (not markets or fill.market in markets)
             and (not order_id or fill.order_id == order_id)
             and (shard is None or shard < 0 or fill.shard == shard)
-            and is_within(fill.venue_ns // NS_PER_S, call, "GetFills", "min_ts", "max_ts")
+            and is_recent(fill.venue_ns)
         ]
         shown, cursor = page(found, _numbered_key, call, limit)
         return ok({"fills": [fill_body(fill) for _, fill in shown], "cursor": cursor})
@@ -154,12 +154,13 @@ class PortfolioRoutes:
     def settlements(self, call: Call) -> Reply:
         """List settled markets, newest first."""
         limit, market, event = limit_of(call, "GetSettlements"), call.get("ticker"), call.get("event_ticker")
+        is_recent = within(call, "GetSettlements", "min_ts", "max_ts")
         found = [
             settled
             for settled in self._door.account(call).settlements
             if (not market or settled.market == market)
             and (not event or settled.event == event)
-            and is_within(settled.venue_ns // NS_PER_S, call, "GetSettlements", "min_ts", "max_ts")
+            and is_recent(settled.venue_ns)
         ]
         shown, cursor = page(found, _settled_key, call, limit)
         return ok({"settlements": [settlement_body(settled) for settled in shown], "cursor": cursor})
@@ -199,6 +200,7 @@ class PortfolioRoutes:
         market, events = call.get("ticker"), words_of(call, "event_ticker")
         shard = int_of(call, "GetOrders", "exchange_index")
         subaccount = int_of(call, "GetOrders", "subaccount")
+        is_recent = within(call, "GetOrders", "min_ts", "max_ts")
         return [
             order
             for order in orders
@@ -207,7 +209,7 @@ class PortfolioRoutes:
             and (not events or order.event in events)
             and (shard is None or shard < 0 or order.shard == shard)
             and not subaccount
-            and is_within(order.created_ns // NS_PER_S, call, "GetOrders", "min_ts", "max_ts")
+            and is_recent(order.created_ns)
         ]
 
     def _is_asked(self, read: PositionRead, call: Call) -> bool:
