@@ -30,7 +30,7 @@ def wire(runtime: Runtime[Config]) -> App:
 
     async def feed(on_events: Callable[[list[FeedEvent], int], None]) -> None:
         session = FeedSession(CHANNELS)
-        await run_feed(venue.ws_url, signer, session, on_events, runtime.clock, notes=runtime.log)
+        await run_feed(venue.ws_url, signer, session, on_events, runtime.clock)
 
     return ReconcilerApp(runtime, core, Lister(reader, runtime.clock), feed)
 

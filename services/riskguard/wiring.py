@@ -72,7 +72,7 @@ def wire(runtime: Runtime[Config]) -> App:
 
     async def feed(on_events: Callable[[list[FeedEvent], int], None]) -> None:
         session = FeedSession(CHANNELS)
-        await run_feed(venue.ws_url, signer, session, on_events, clock, notes=runtime.log)
+        await run_feed(venue.ws_url, signer, session, on_events, clock)
 
     hands = VenueHands(reader, canceller, clock, runtime.log)
     return RiskguardApp(runtime, core, hands, feed, latch_file)

@@ -133,8 +133,9 @@ class ReconcilerCore:
         """Take one event of the own private feed; a reconnect is an anomaly."""
         was_whole = self.drop_copy.connected_ms is not None
         self.drop_copy.on_event(event, now_ns)
-        if not was_whole and self.drop_copy.connected_ms is not None and self._started_ns is not None:
-            return self._want("anomaly", now_ns)
+        if not was_whole and self.drop_copy.connected_ms is not None:
+            connected = Log("FEED_CONNECTED", "own private feed is whole", "INFO")
+            return [connected, *(self._want("anomaly", now_ns) if self._started_ns is not None else ())]
         if isinstance(event, FeedClosed) and was_whole:
             fields = {"reason": event.reason}
             return [Log("FEED_DISCONNECTED", "own private feed is gone", "WARNING", fields)]

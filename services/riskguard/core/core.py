@@ -85,7 +85,8 @@ class RiskguardCore:
             case OwnOrder(order):
                 self.account.orders.on_feed(order, now_ns)
             case FeedHeard():
-                self._feed_heard_ns = now_ns
+                is_new, self._feed_heard_ns = self._feed_heard_ns is None, now_ns
+                return [Log("FEED_CONNECTED", "own private feed is whole", "INFO")] if is_new else []
             case FeedClosed(reason):
                 self._feed_heard_ns = None
                 return [Log("FEED_DISCONNECTED", "own private feed is gone", fields={"reason": reason})]
