@@ -13,7 +13,7 @@ from libs.common.bus.api import Bus
 from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.signing import Signer
 from libs.common.kalshi.transport import make_transport
-from libs.common.messages.base import WireDecoder
+from libs.common.messages.base import MalformedMessage, W, WireDecoder
 from libs.common.messages.execution import FillV1, IntentV1
 from libs.common.runtime.clock import SystemClock
 from libs.common.runtime.errors import VenueRefused, VenueUnavailable
@@ -59,8 +59,16 @@ async def read_account(reader: VenueReader) -> Account:
 
 async def read_journal(bus: Bus, subjects: Subjects) -> Journal:
     """Return the intents and fills that EXEC holds."""
-    intents, fills = WireDecoder(IntentV1), WireDecoder(FillV1)
     return Journal(
-        [intents.decode(m.data) async for m in bus.read(subjects.all_of("exec.intent"))],
-        [fills.decode(m.data) async for m in bus.read(subjects.all_of("fill"))],
+        await _read(bus, subjects.all_of("exec.intent"), WireDecoder(IntentV1)),
+        await _read(bus, subjects.all_of("fill"), WireDecoder(FillV1)),
     )
+
+
+async def _read(bus: Bus, pattern: str, decoder: WireDecoder[W]) -> list[W]:
+    """Return what can be read; garbage is no record of ours, and a lost record shows as a residual."""
+    found = []
+    async for message in bus.read(pattern):
+        with contextlib.suppress(MalformedMessage):
+            found.append(decoder.decode(message.data))
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Fence, OutcomeUnknown
+from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Fence, Message, OutcomeUnknown
 from libs.common.kalshi.canceller import Canceller
 from libs.common.kalshi.order_sender import OrderSender
 from libs.common.kalshi.presign import Presigner
@@ -74,7 +74,7 @@ class Leadership:
             try:
                 seen = await self._seen()
                 if keeper.observe(seen, self._now().ns):
-                    await self._claim(seen, await genesis() if seen.epoch_sequence == 0 else None)
+                    await self._claim(seen, await genesis() if seen.number == 0 else None)
                     continue
             except (BusUnavailable, OutcomeUnknown, VenueError, MalformedMessage) as e:
                 self._log.event("EPOCH", f"cannot observe or claim: {e}", level="WARNING")
@@ -157,14 +157,38 @@ class Leadership:
         last_renew = await self._bus.last(self._renew_subject)
         if last_epoch is None:
             return Seen(0, 0, 0, is_released=False)
-        epoch = _EPOCH.decode(last_epoch.data)
+        epoch = await self._newest_epoch(last_epoch)
+        if epoch is None:
+            return Seen(last_epoch.sequence, 0, 0, is_released=False)
         if epoch.run == self._run_id and epoch.holder == self._holder:
             # Our own claim whose acknowledgement was lost: it did land.
             self._engine.epoch.claimed(epoch.number, last_epoch.sequence, self._now().ns)
-        renew = _RENEW.decode(last_renew.data) if last_renew is not None else None
+        try:
+            renew = _RENEW.decode(last_renew.data) if last_renew is not None else None
+        except MalformedMessage:
+            renew = None  # somebody wrote; whoever it is lives, and released nothing
         is_released = renew is not None and renew.is_released and renew.epoch == epoch.number
         sequence = last_renew.sequence if last_renew is not None else 0
         return Seen(last_epoch.sequence, epoch.number, sequence, is_released)
+
+    async def _newest_epoch(self, last: Message) -> EpochV1 | None:
+        """Return the newest epoch that can be read, which is the last message unless that is garbage.
+
+        Garbage moves the fence, so whoever led has lost it; but it names no
+        epoch, and refusing to read past it would leave the account without a
+        leader for ever.
+        """
+        try:
+            return _EPOCH.decode(last.data)
+        except MalformedMessage as e:
+            self._log.once("epoch_malformed", "EPOCH", f"skipped: {e}", level="WARNING")
+        newest: EpochV1 | None = None
+        async for message in self._bus.read(self._epoch_subject):
+            try:
+                newest = _EPOCH.decode(message.data)
+            except MalformedMessage:
+                continue
+        return newest
 
     async def _claim(self, seen: Seen, genesis: tuple[int, int] | None) -> None:
         keeper = self._engine.epoch
