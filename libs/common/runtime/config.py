@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_type_hints
 
 import msgspec
 
@@ -52,7 +52,7 @@ class Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 0
     """0: any free port, told in the status as gauge ``metrics_port``."""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     state_dir: str = "var/state"
     """Local files of the service, such as its halt latch."""
     heartbeat_log_s: Seconds = 10.0

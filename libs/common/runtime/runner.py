@@ -159,7 +159,7 @@ class _Process:
         )
         code = EXIT_CRASH
         try:
-            self._log.set_level(self._common.log_level.upper())
+            self._log.set_level(self._common.log_level)
             set_up_tracing(self._name, self._environ)
             self._http_port = await http.start(self._common.metrics_host, self._common.metrics_port)
             await self._connect(password, nkey_seed)
