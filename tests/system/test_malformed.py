@@ -66,8 +66,8 @@ def test_garbage_on_every_family_changes_nothing(dora_up: Living) -> None:
     before = {service: dora_up.pid(service) for service in SERVICES}
 
     for family in FAMILIES:
-        if family.carriage is Carriage.REPLY or family.name in {"ctl.halt", "health.beat"}:
-            continue
+        if family.carriage is Carriage.REPLY or family.name in {"ctl.halt", "health.beat", "exec.epoch"}:
+            continue  # halts and the fence have tests of their own
         for publisher in family.publishers:
             if publisher in SERVICES:
                 _speak(dora_up, publisher, _subject(subjects, family.name, family.keys))
@@ -85,6 +85,18 @@ def test_garbage_on_every_family_changes_nothing(dora_up: Living) -> None:
     if dora_up.gate() != "running":  # garbage in CONTROL may close the gate, and only a person opens it
         dora_up.until_halted_and_empty()
         dora_up.resume()
+    dora_up.until_quoting()
+
+
+def test_garbage_on_the_fence_costs_the_lead_and_the_next_epoch_takes_over(dora_up: Living) -> None:
+    """The journal is the fence: whoever writes there takes the lead away, and proves nothing else."""
+    dora_up.until_quoting()
+    before = dora_up.pid("executor")
+
+    _speak(dora_up, "executor", Subjects(Env.SIM).of("exec.epoch", "main"))
+
+    until(lambda: dora_up.run["pids"].get("executor", before) != before, 20, "a new executor")
+    dora_up.until_running(60)
     dora_up.until_quoting()
 
 
