@@ -6,6 +6,7 @@ looking things up; the parts beside it (entry, clearing, lifecycle) change it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from services.simexchange.core.accounts import Account
@@ -39,6 +40,8 @@ class Floor:
     orders: dict[str, Order] = field(default_factory=dict)
     groups: dict[str, OrderGroup] = field(default_factory=dict)
     outbox: list[Event] = field(default_factory=list)
+    shards: list[int] = field(default_factory=lambda: [0])
+    """Every exchange index in use, ascending."""
     trading_paused: set[int] = field(default_factory=set)
     """Shards in a trading pause; cancels work."""
     exchange_paused: set[int] = field(default_factory=set)
@@ -53,11 +56,6 @@ class Floor:
         if self.reads.is_lagging:
             self.reads.record(event, self.now_ns, self.accounts)
 
-    @property
-    def shards(self) -> list[int]:
-        """Return every exchange index in use."""
-        return sorted(
-            {0}
-            | {event.shard for event in self.events.values()}
-            | {shard for account in self.accounts.values() for shard in account.cash_e6}
-        )
+    def use_shards(self, shards: Iterable[int]) -> None:
+        """Note exchange indices that events or cash live on."""
+        self.shards = sorted({*self.shards, *shards})

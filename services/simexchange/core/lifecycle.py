@@ -42,6 +42,7 @@ class Lifecycle:
         """List an event."""
         assert spec.series in self._floor.series, f"event of a listed series, was {spec.series}"
         self._floor.events[spec.event] = spec
+        self._floor.use_shards([spec.shard])
         fields = {
             "event_ticker": spec.event,
             "exchange_index": spec.shard,

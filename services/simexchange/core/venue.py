@@ -97,6 +97,7 @@ class Venue:
         account = Account(name, self.floor.ids.next(), tier, is_internal, dict(cash_by_shard))
         self.floor.accounts[name] = account
         self.floor.deposits_e6 += sum(cash_by_shard.values())
+        self.floor.use_shards(cash_by_shard)
         self._due(now_ns)
         if self.floor.reads.is_lagging:
             self.floor.reads.baseline(account)
@@ -108,6 +109,7 @@ class Venue:
         cash_e6 = self.floor.accounts[account].cash_e6
         cash_e6[shard] = cash_e6.get(shard, 0) + amount_e6
         self.floor.deposits_e6 += amount_e6
+        self.floor.use_shards([shard])
 
     def add_series(self, spec: SeriesSpec) -> None:
         """List a series."""

@@ -24,6 +24,8 @@ class Reply:
     status: int
     body: bytes = b""
     content_type: bytes = b"application/json"
+    location: bytes = b""
+    """Where a redirect leads."""
 
 
 class ReplyError(Exception):

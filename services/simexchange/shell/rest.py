@@ -110,7 +110,7 @@ class RestFace:
         found = self._router.find(method, path)
         if found is None:
             if path.endswith("/") and self._router.find(method, path.rstrip("/")) is not None:
-                return Reply(301, b"", b"text/html; charset=utf-8")
+                return Reply(301, b"", b"text/html; charset=utf-8", f"{ROOT}{path.rstrip('/')}".encode())
             return NO_SUCH_PATH
         route, path_args = found
         now_ns = self._clock.now_ns()
@@ -209,6 +209,8 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 async def _send(send: Send, reply: Reply) -> None:
     headers = [(b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode())]
+    if reply.location:
+        headers.append((b"location", reply.location))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 

@@ -266,7 +266,8 @@ def test_books_are_ascending_and_depth_keeps_the_best(venue: RunningVenue) -> No
 
 def test_paths_that_do_not_exist_are_404_and_a_trailing_slash_is_a_redirect(venue: RunningVenue) -> None:
     assert venue.request("GET", "/nothing").status_code == 404
-    assert venue.request("POST", f"{ORDERS}/").status_code == 301
+    redirect = venue.request("POST", f"{ORDERS}/")
+    assert (redirect.status_code, redirect.headers["Location"]) == (301, f"/trade-api/v2{ORDERS}")
 
 
 def test_settled_positions_leave_the_default_listing_and_become_settlements(venue: RunningVenue) -> None:
