@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.venue import CENT_MARKET, DECI_MARKET, RunningVenue, order_body, running_venue
+from libs.common.runtime.clock import ManualClock
+from tests.support.venue import (
+    CENT_MARKET,
+    DECI_MARKET,
+    RunningVenue,
+    order_body,
+    running_venue,
+    signed_headers,
+)
 
 ORDERS = "/portfolio/events/orders"
 
@@ -199,7 +208,7 @@ def test_cancel_all_answers_204_without_a_body(venue: RunningVenue) -> None:
 
 
 def test_a_basic_account_may_create_ten_and_then_waits() -> None:
-    with running_venue(tier="basic") as venue:
+    with running_venue(tier="basic", clock=standing_clock()) as venue:
         answers = [venue.create(exchange_index=0) for _ in range(11)]
 
         assert [answer.status_code for answer in answers] == [201] * 10 + [429]
@@ -208,7 +217,7 @@ def test_a_basic_account_may_create_ten_and_then_waits() -> None:
 
 
 def test_a_batch_that_does_not_fit_the_bucket_is_refused_as_a_whole() -> None:
-    with running_venue(tier="basic") as venue:
+    with running_venue(tier="basic", clock=standing_clock()) as venue:
         answer = venue.request("POST", f"{ORDERS}/batched", {"orders": [order_body()] * 11})
 
         assert answer.status_code == 429
@@ -216,7 +225,7 @@ def test_a_batch_that_does_not_fit_the_bucket_is_refused_as_a_whole() -> None:
 
 
 def test_the_balance_may_be_asked_once_a_second_by_a_basic_account() -> None:
-    with running_venue(tier="basic") as venue:
+    with running_venue(tier="basic", clock=standing_clock()) as venue:
         answers = [venue.request("GET", "/portfolio/balance").status_code for _ in range(2)]
 
         assert answers == [200, 429]
@@ -287,7 +296,10 @@ def test_settled_positions_leave_the_default_listing_and_become_settlements(venu
     ]
 
 
-def signed(venue: RunningVenue, method: str, path: str) -> dict[str, str]:
-    from tests.support.venue import signed_headers
+def standing_clock() -> ManualClock:
+    """Return a clock that stands still, so that no bucket refills however slow the machine is."""
+    return ManualClock(now_ns=time.time_ns())
 
+
+def signed(venue: RunningVenue, method: str, path: str) -> dict[str, str]:
     return signed_headers(venue.keys["alice"], method, path)
