@@ -110,6 +110,20 @@ async def test_a_lost_message_makes_the_book_stale_and_it_heals(tmp_path: Path, 
         assert app.status().counters["books_corrupt"] == 0
 
 
+async def test_a_book_that_contradicts_itself_is_fetched_anew(tmp_path: Path, connect: Connect) -> None:
+    async with _whole(tmp_path, connect) as (exchange, app, ear, _):
+        placed = await exchange.order(MARKET, "bid", "0.4500", "7.00", key="outsider")
+        await eventually(lambda: ear.last().bids[:1] == ((4_500, 700),))
+        seen = len(ear.books[MARKET])
+        app._core.book(MARKET).bids.apply(4_500, -600)  # as if a change had been lost without a gap
+        await exchange.request(
+            "DELETE", f"/portfolio/events/orders/{placed['order_id']}?ticker={MARKET}", key="outsider"
+        )
+        await eventually(lambda: any(book.is_stale for book in ear.books[MARKET][seen:]))
+        await eventually(lambda: not ear.last().is_stale and ear.last().bids[0] == (4_000, 50_000))
+        assert app.status().counters["books_corrupt"] == 1
+
+
 async def test_a_cut_connection_makes_every_book_stale_and_comes_back(
     tmp_path: Path, connect: Connect
 ) -> None:
