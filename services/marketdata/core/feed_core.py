@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-import msgspec
-
 from libs.common.kalshi.model import (
     BookDelta,
     BookSnapshot,
@@ -30,32 +28,16 @@ from libs.common.kalshi.model import (
     VenueSeries,
 )
 from libs.common.messages.base import Wire
-from libs.common.messages.market import BookV1, MarketState, SiblingV1, TopV1, TradeV1, WhaleV1
+from libs.common.messages.market import MarketState, SiblingV1, WhaleV1
 from libs.common.runtime.errors import BookCorrupt
-from services.marketdata.core.book import AT_TOUCH, DEPTH, Book
+from services.marketdata.core.book import AT_TOUCH, Book
 from services.marketdata.core.catalog import Catalog
-from services.marketdata.core.conflate import ConflationRules, Conflator, Due
+from services.marketdata.core.conflate import Conflator, Due
+from services.marketdata.core.rules import FeedRules
 from services.marketdata.core.staleness import Freshness
-from services.marketdata.core.whale import WhaleRules
+from services.marketdata.core.wording import book_message, top_message, trade_message
 
-
-class FeedRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the feed is believed, estimated from and published."""
-
-    silence_ms: int = 5_000
-    """Nothing heard for so long makes every book stale."""
-    crossed_ms: int = 1_000
-    """A book crossed for so long, in exchange time, contradicts itself."""
-    resync_ms: int = 1_000
-    """Least time between two requests for a snapshot of one market."""
-    status_ms: int = 2_000
-    """A market's status is sent again after this time."""
-    settled_keep_ms: int = 600_000
-    """A settled market's status goes on being sent for so long."""
-    tau_ms: int = 30_000
-    """Time constant of the estimators."""
-    whale: WhaleRules = WhaleRules()
-    conflation: ConflationRules = ConflationRules()
+__all__ = ["Discover", "Effect", "FeedCore", "FeedRules", "Outgoing", "Resync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,15 +223,7 @@ class FeedCore:
         if book is None:
             return
         book.on_trade(event)
-        trade = TradeV1(
-            market=event.market,
-            trade_id=event.trade_id,
-            price_e4=event.price_e4,
-            qty_e2=event.qty_e2,
-            taker_side=event.taker_side.value,
-            venue_ms=event.venue_ms,
-        )
-        self._outbox.append(Outgoing("md.trade", event.market, trade))
+        self._outbox.append(Outgoing("md.trade", event.market, trade_message(event)))
 
     # Withdrawing is done at once; asking for a snapshot is held back per market, so that a book that
     # contradicts itself again and again does not become a storm of commands.
@@ -346,71 +320,21 @@ class FeedCore:
 
     def _append_book(self, out: list[Outgoing], due: Due) -> None:
         book = self._books[due.market]
-        status = book.status
         is_stale = self._is_silent or not book.has_snapshot
         if not is_stale:
             book.as_of_ms = max(book.as_of_ms, self._fresh.as_of_ms, book.venue_ms)
         book.sequence += 1
-        bid_e4, bid_e2, ask_e4, ask_e2 = book.touch()
-        siblings = self._siblings(due.market)
-        out.append(
-            Outgoing(
-                "md.book",
-                due.market,
-                BookV1(
-                    market=status.market,
-                    event=status.event,
-                    series=status.series,
-                    shard=status.shard,
-                    state=status.state,
-                    trading_active=status.trading_active,
-                    grid=status.grid,
-                    fee=status.fee,
-                    close_ms=status.close_ms,
-                    bids=book.bids.top(DEPTH),
-                    asks=book.asks.top(DEPTH),
-                    features=book.features_now(),
-                    siblings=siblings,
-                    is_stale=is_stale,
-                    venue_ms=book.venue_ms,
-                    as_of_ms=book.as_of_ms,
-                    clock=book.clock,
-                    sequence=book.sequence,
-                    producer=self._producer,
-                    origin_mono_ns=due.origin_ns,
-                ),
-            )
+        message = book_message(
+            book, self._siblings(due.market), self._producer, is_stale=is_stale, origin_ns=due.origin_ns
         )
+        out.append(Outgoing("md.book", due.market, message))
         self.counters["books_published"] += 1
-        told = (bid_e4, bid_e2, ask_e4, ask_e2, is_stale)
+        told = (*book.touch(), is_stale)
         if told == book.told_touch and not due.is_refresh:
             return
         book.told_touch = told
         self.counters["tops_published"] += 1
-        out.append(
-            Outgoing(
-                "md.top",
-                due.market,
-                TopV1(
-                    market=status.market,
-                    event=status.event,
-                    shard=status.shard,
-                    state=status.state,
-                    trading_active=status.trading_active,
-                    bid_e4=bid_e4,
-                    bid_e2=bid_e2,
-                    ask_e4=ask_e4,
-                    ask_e2=ask_e2,
-                    last_e4=book.last_e4,
-                    close_ms=status.close_ms,
-                    is_stale=is_stale,
-                    venue_ms=book.venue_ms,
-                    as_of_ms=book.as_of_ms,
-                    sequence=book.sequence,
-                    producer=self._producer,
-                ),
-            )
-        )
+        out.append(Outgoing("md.top", due.market, top_message(book, self._producer, is_stale=is_stale)))
 
     # A sibling that is decided or not believed has no top: it then adds nothing to a joint quote.
     def _siblings(self, market: str) -> tuple[SiblingV1, ...]:
