@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_closed_permit_closes_the_gate_with_its_reasons() -> None:
         ({"close_ms": START_MS}, "market_closed"),
     ],
 )
-def test_market_that_is_not_fresh_and_active_is_closed(changes: dict[str, object], reason: str) -> None:
+def test_market_that_is_not_fresh_and_active_is_closed(changes: dict[str, Any], reason: str) -> None:
     desk = a_desk()
     desk.engine.on_top(a_top(**changes), desk.now)
     assert desk.engine.account.gate.market_reasons(MARKET, START_MS) == [reason]
