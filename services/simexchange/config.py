@@ -45,6 +45,8 @@ class Sim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     latency_ms_min: NotNegative = 0.0
     latency_ms_max: NotNegative = 0.0
     """Every REST answer waits a seeded random time of this range."""
+    probe_s: NotNegative = 0.1
+    """How often readers are pinged, to wait for those behind; 0: only the venue's ping each ten seconds."""
     backlog_bytes_max: Annotated[int, msgspec.Meta(ge=4_096)] = 16 << 20
     """A WebSocket reader this far behind gets the terminal error 25."""
 

@@ -142,6 +142,8 @@ class Exchange:
                 group.create_task(self.face.beat()),
                 group.create_task(_report(self.player, self._log)),
             ]
+            if sim.probe_s:
+                background.append(group.create_task(self.face.probe(sim.probe_s)))
             await door.answers.wait()
             self.at = VenueFile(
                 f"http://{sim.host}:{listener.getsockname()[1]}/trade-api/v2",

@@ -270,7 +270,7 @@ async def test_the_venue_pings_with_heartbeat(
 
 
 async def test_a_reader_that_stops_reading_gets_error_25_and_is_closed(tmp_path: Path) -> None:
-    options = {"synthetic_events_per_s": 2_000.0, "backlog_bytes_max": 65_536}
+    options = {"synthetic_events_per_s": 2_000.0, "backlog_bytes_max": 65_536, "probe_s": 0.0}
     async with running_exchange(tmp_path, **options) as exchange:
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -338,3 +338,21 @@ async def test_latency_delays_the_trade_api_only(tmp_path: Path) -> None:
         assert time.perf_counter() - began >= 0.06
         async with httpx.AsyncClient() as client:
             assert (await client.get(f"{host_of(exchange.at)}/sim/progress")).status_code == 200
+
+
+async def test_the_tape_waits_for_a_reader_that_is_behind_and_says_so(tmp_path: Path) -> None:
+    """A reader that takes nothing for a while finds every event, later; the close has moved with the tape."""
+    folder = write_recording(tmp_path / "tape", busy_lines(20_000, ms_between=1))
+    async with running_exchange(tmp_path, tape=str(folder), speed=10.0) as exchange:
+        closes_ns = exchange.exchange.venue.markets[MARKET].close_ns
+        async with exchange.feed(max_queue=1) as feed:
+            await feed.say("subscribe", channels=["orderbook_delta"], market_tickers=[MARKET])
+            await feed.until("orderbook_snapshot")
+            await eventually(exchange.exchange.face.is_behind, 10)
+            played = exchange.exchange.player.events_played
+            await asyncio.sleep(1.5)  # the reader's absence is what is tested
+            assert exchange.exchange.player.events_played - played < 100
+            seqs = [(await feed.next())["seq"] for _ in range(2_000)]
+            assert seqs == list(range(2, 2_002))
+            assert exchange.exchange.venue.markets[MARKET].close_ns > closes_ns
+            assert (await exchange.sim("progress"))["sources"][0]["slipped_ms"] > 0

@@ -7,8 +7,11 @@ an await, a lock and a queue for each (measured: see the README). Every message
 stays a frame of its own; only the write to the socket is shared.
 
 A reader that falls behind by ``backlog_bytes_max`` gets the terminal error 25
-on every sid and is closed (kalshi-api 23.4). Before that, ``is_behind`` lets a
-player wait for its readers, since a simulated exchange can.
+on every sid and is closed (kalshi-api 23.4). Long before that, ``is_behind``
+lets a player wait for its readers, since a simulated exchange can. What was
+written says little about what was read: the kernel holds megabytes, seconds of
+a fast tape. So readers are probed with pings, which stand in the same line as
+the data; a pong that does not come back soon is a reader that is behind.
 """
 
 from __future__ import annotations
@@ -35,11 +38,15 @@ from services.simexchange.shell.reply import refused
 
 PATH: Final = "/trade-api/ws/v2"
 HEARTBEAT_S: Final = 10.0
-HEARTBEAT_FRAME: Final = b"\x89\x09heartbeat"
+PROBE: Final = b"heartbeat"
+HEARTBEAT_FRAME: Final = b"\x89\x09" + PROBE
 CLOSE_FRAME: Final = b"\x88\x02\x03\xf0"
 """Code 1008, policy violation."""
 BACKLOG_BYTES_MAX: Final = 16 << 20
 BEHIND_BYTES: Final = 256 << 10
+BEHIND_NS: Final = 150_000_000
+PATIENCE_NS: Final = 5_000_000_000
+"""A reader that answers no ping for this long is not waited for."""
 CONNECTIONS_MAX: Final = 200
 COMMAND_BYTES_MAX: Final = 64 << 20
 DRAIN_S: Final = 10.0
@@ -49,12 +56,22 @@ NS_PER_MS: Final = 1_000_000
 class _Line:
     """One connection's socket and session."""
 
-    __slots__ = ("connection", "session", "silent_until_ns")
+    __slots__ = ("connection", "pinged_ns", "pong", "session", "silent_until_ns")
 
     def __init__(self, connection: ws.ServerConnection, session: Session) -> None:
         self.connection = connection
         self.session = session
         self.silent_until_ns = 0
+        self.pong: asyncio.Future[float] | None = None
+        """Done when the last probe was answered."""
+        self.pinged_ns = 0
+
+    def is_behind(self, now_ns: int) -> bool:
+        """Return whether the reader has yet to take much of what was sent, and is worth waiting for."""
+        if self.pong is not None and not self.pong.done():
+            waited_ns = now_ns - self.pinged_ns
+            return BEHIND_NS < waited_ns < PATIENCE_NS
+        return self.connection.transport.get_write_buffer_size() > BEHIND_BYTES
 
     def is_open(self) -> bool:
         """Return whether a frame may be written: not once the library has begun the closing handshake."""
@@ -113,6 +130,20 @@ class WebSocketFace:
                 if line.is_open():
                     line.connection.transport.write(HEARTBEAT_FRAME)
 
+    async def probe(self, every_s: float) -> None:
+        """Keep a ping of every connection on its way, to know how far its reader is; until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(every_s)
+            for line in self._lines:
+                if line.is_open() and (line.pong is None or line.pong.done()):
+                    line.pinged_ns = self._clock.mono_ns()
+                    line.pong = loop.create_future()
+                    # Entered by hand: the library's own ping waits for a full socket to drain, and one
+                    # slow reader would then stop the probes of all.
+                    line.connection.pending_pings[PROBE] = (line.pong, loop.time())
+                    line.connection.transport.write(HEARTBEAT_FRAME)
+
     @property
     def connections(self) -> int:
         """Return how many connections are open."""
@@ -120,7 +151,8 @@ class WebSocketFace:
 
     def is_behind(self) -> bool:
         """Return whether some reader has yet to take much of what was sent."""
-        return any(line.connection.transport.get_write_buffer_size() > BEHIND_BYTES for line in self._lines)
+        now_ns = self._clock.mono_ns()
+        return any(line.is_behind(now_ns) for line in self._lines)
 
     def pump(self) -> None:
         """Send everything the venue has done since the last call."""
