@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,6 +26,11 @@ BAD_SIGNATURE = Rejection(401, "authentication_error", "authentication_error", "
 UNKNOWN_KEY = Rejection(401, "authentication_error", "authentication_error", "NOT_FOUND")
 MISSING = Rejection(401, "signature_is_missing_from_headers")
 EXPIRED = Rejection(401, "header_timestamp_expired")
+OUT_OF_SCOPE = Rejection(403, "forbidden", "this API key does not have the required scope")
+"""The wording at the venue is unrecorded."""
+
+SCOPES_DEFAULT: Final = ("read", "write")
+"""What a key may do unless its creator says less (kalshi-api 2.6)."""
 
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
 
@@ -38,6 +44,13 @@ class Key:
     key_id: str
     account: str
     verify: Verify
+    scopes: frozenset[str]
+
+    def may(self, method: str) -> bool:
+        """Return whether the key's scopes cover a request of this HTTP method."""
+        if method == "GET":
+            return "read" in self.scopes
+        return not self.scopes.isdisjoint(("write", "write::trade"))
 
 
 @dataclass(slots=True)
@@ -46,14 +59,16 @@ class KeyRing:
 
     keys: dict[str, Key] = field(default_factory=dict)
 
-    def add(self, key_id: str, account: str, public_pem: bytes) -> None:
-        """Register a public key (SPKI PEM).
+    def add(
+        self, key_id: str, account: str, public_pem: bytes, scopes: Sequence[str] = SCOPES_DEFAULT
+    ) -> None:
+        """Register a public key (SPKI PEM) with its scopes; ``write::trade`` is enough for orders.
 
         Raises:
             ValueError: The key is neither RSA nor Ed25519.
         """
         public = serialization.load_pem_public_key(public_pem)
-        self.keys[key_id] = Key(key_id, account, _verifier(public))
+        self.keys[key_id] = Key(key_id, account, _verifier(public), frozenset(scopes))
 
     def check(  # noqa: PLR0917 - the facts of one order, trade or request
         self, key_id: str, timestamp: str, signature: str, method: str, path: str, now_ns: int

@@ -21,7 +21,7 @@ from libs.common.runtime.clock import Clock
 from services.simexchange.core.faults import FaultKind, FaultRule
 from services.simexchange.core.requests import Rejection
 from services.simexchange.core.venue import Venue
-from services.simexchange.shell.auth import Key, KeyRing
+from services.simexchange.shell.auth import OUT_OF_SCOPE, Key, KeyRing
 from services.simexchange.shell.door import Door, Route
 from services.simexchange.shell.reply import (
     NO_SUCH_PATH,
@@ -120,6 +120,9 @@ class RestFace:
         if isinstance(key, Rejection):
             self._count(key.details or key.code, path)
             return refused(key)
+        if key is not None and not key.may(method):
+            self._count(OUT_OF_SCOPE.code, path)
+            return refused(OUT_OF_SCOPE)
         if body is None:
             raise bad_request("http: request body too large")
         if body and b"json" not in headers.get(_TYPE, b""):

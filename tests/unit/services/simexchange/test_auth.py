@@ -96,6 +96,25 @@ def test_rsa_wants_a_salt_as_long_as_the_digest() -> None:
     assert isinstance(ring.check("r", STAMP, sign(longest), "GET", "/x", NOW_NS), Rejection)
 
 
+@pytest.mark.parametrize(
+    ("scopes", "reads", "writes"),
+    [
+        (["read"], True, False),
+        (["read", "write"], True, True),
+        (["read", "write::trade"], True, True),
+        (["read::portfolio_balance"], False, False),
+        (["read", "write::transfer"], True, False),
+    ],
+)
+def test_a_key_may_do_what_its_scopes_say(scopes: list[str], reads: bool, writes: bool) -> None:
+    ring = KeyRing()
+    ring.add("k", "alice", PUBLIC_PEM, scopes)
+
+    key = ring.keys["k"]
+
+    assert (key.may("GET"), key.may("POST"), key.may("DELETE"), key.may("PUT")) == (reads, *[writes] * 3)
+
+
 def test_only_the_two_key_types_exist() -> None:
     with pytest.raises(ValueError, match="rsa or ed25519"):
         generate_key("k", "dsa")

@@ -57,6 +57,16 @@ def test_a_signature_does_not_fit_another_path(venue: RunningVenue) -> None:
     assert error_code(answer) == "authentication_error"
 
 
+def test_a_key_for_reading_can_place_nothing(venue: RunningVenue) -> None:
+    pair = venue.keys["alice"]
+    venue.rest.keys.add(pair.key_id, "alice", pair.public_pem, ["read"])
+
+    answer = venue.create()
+
+    assert (answer.status_code, error_code(answer)) == (403, "forbidden")
+    assert venue.request("GET", "/portfolio/orders").json()["orders"] == []
+
+
 def test_the_query_is_not_signed(venue: RunningVenue) -> None:
     assert venue.request("GET", "/portfolio/orders?status=resting&limit=5").status_code == 200
 
