@@ -21,7 +21,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         fresh_cycles: The permit closes when the last agreement is older than this many cycles.
         escalate_cycles: An orphan or a ghost that outlives this many comparisons halts.
         executor_silence_ms: Without a renewal for this long the executor's word is history, not evidence.
-        recovery_ms: A new epoch has this long to bring its books up to date before a difference halts.
+        recovery_ms: A new epoch has this long to agree for the first time before a difference halts.
+        in_flight_ms: An order on its way for longer than this is one that the executor does not know.
     """
 
     cycle_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 10_000
@@ -31,7 +32,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     fresh_cycles: Annotated[int, msgspec.Meta(ge=2, le=10)] = 3
     escalate_cycles: Annotated[int, msgspec.Meta(ge=2, le=100)] = 6
     executor_silence_ms: Annotated[int, msgspec.Meta(ge=1_000, le=60_000)] = 4_000
-    recovery_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 30_000
+    recovery_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 60_000
+    in_flight_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 15_000
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

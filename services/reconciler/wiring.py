@@ -46,4 +46,5 @@ def patience(timing: Timing) -> Patience:
         escalate_cycles=timing.escalate_cycles,
         executor_silence_ns=timing.executor_silence_ms * _MS,
         recovery_ns=timing.recovery_ms * _MS,
+        in_flight_ns=timing.in_flight_ms * _MS,
     )

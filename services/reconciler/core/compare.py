@@ -16,7 +16,7 @@ from libs.common.env import Env
 from libs.common.kalshi.model import VenueFill
 from libs.common.messages.execution import FillV1
 from services.reconciler.core.cash import Event, cash_residual_e6, in_venue_order
-from services.reconciler.core.diff import Difference, Kind, diff
+from services.reconciler.core.diff import SILENT_TEXT, Difference, Kind, diff
 from services.reconciler.core.drop_copy_view import DropCopyView
 from services.reconciler.core.executor_view import ExecutorView
 from services.reconciler.core.listing_view import Listing, ListingView
@@ -78,8 +78,12 @@ def compare(  # noqa: PLR0917 - three witnesses, one reading, one moment
         Name.DROP_COPY: drop_copy.witness(cutoff_ns, moment.settle_ms, cutoff_ms, listed.orders),
         Name.LISTING: listed.witness(cutoff_ms),
     }
+    # What one witness has just seen begin or end, the others may not have heard of yet.
+    fresh = executor.young_orders(cutoff_ns) | drop_copy.young_orders(cutoff_ns)
     witnesses = {
-        name: word if word is SILENT else replace(word, positions=positions[name], is_whole=False)
+        name: word
+        if word is SILENT
+        else replace(word, unsure=word.unsure | fresh, positions=positions[name], is_whole=False)
         for name, word in words.items()
     }
     times_ms = _fill_times_ms(executor, drop_copy, listed)
@@ -206,7 +210,7 @@ def _cash_proof(genesis_e6: int | None, listed: ListingView, balance_e6: int) ->
 def _proof(  # noqa: PLR0917 - one row of evidence
     kind: Kind, market: str, key: str, text: str, says: int, proven: int
 ) -> Difference:
-    return Difference(kind, market, key, text, "silent", str(says), "", says - proven)
+    return Difference(kind, market, key, SILENT_TEXT, SILENT_TEXT, f"{says}, {text}", "", says - proven)
 
 
 def _venue_fill(fill: FillV1) -> VenueFill:

@@ -26,7 +26,8 @@ from services.reconciler.core.drop_copy_view import DropCopyView
 from services.reconciler.core.effects import AskCancel, Effect, Halt, Log, Publish, Read
 from services.reconciler.core.executor_view import ExecutorView
 from services.reconciler.core.listing_view import Listing, ListingView
-from services.reconciler.core.policy import Action, action_for, closes_permit
+from services.reconciler.core.policy import Action, action_for, closes_permit, needs_executor
+from services.reconciler.core.report import drift_of, fields_of, result_of, text_of
 from services.reconciler.core.settle import Key, Ripe, Ripening
 
 _MS = 1_000_000
@@ -51,6 +52,7 @@ class Patience:
     escalate_cycles: int
     executor_silence_ns: int
     recovery_ns: int
+    in_flight_ns: int
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class ReconcilerCore:
     counters: Counters = field(default_factory=Counters)
     last_result: ReconResultV1 | None = None
     _ripening: Ripening = field(init=False)
+    _is_replayed: bool = False
     _is_reading: bool = False
     _wanted: str = "start"
     _started_ns: int | None = None
@@ -90,7 +93,9 @@ class ReconcilerCore:
     _errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.executor = ExecutorView(self.patience.executor_silence_ns, self.patience.recovery_ns)
+        self.executor = ExecutorView(
+            self.patience.executor_silence_ns, self.patience.recovery_ns, self.patience.in_flight_ns
+        )
         self._ripening = Ripening(self.patience.confirm_cycles, self.patience.settle_ms * _MS)
 
     # What the witnesses say ------------------------------------------------------------------------
@@ -143,6 +148,11 @@ class ReconcilerCore:
 
     # When to compare -------------------------------------------------------------------------------
 
+    def on_replayed(self, now_ns: int) -> list[Effect]:
+        """Take the news that the executor's stored events were read whole; nothing is compared before."""
+        self._is_replayed = True
+        return self._read_if_due(now_ns)
+
     def on_tick(self, now_ns: int) -> list[Effect]:
         """Start a comparison when one is due."""
         if self._started_ns is not None and now_ns - self._started_ns >= self.patience.cycle_ns:
@@ -180,31 +190,27 @@ class ReconcilerCore:
         for key in comparison.agreed:
             for view in (self.executor, self.drop_copy, self.listing):
                 view.agreed(key)
-        ripe, green = self._ripening.cycle(comparison.differences, listing.started_ns)
+        ripe, green = self._testified(*self._ripening.cycle(comparison.differences, listing.started_ns))
         effects, drifts = self._act(ripe)
-        open_now = tuple(_text(r.difference) for r in ripe if closes_permit(r.difference))
+        open_now = tuple(text_of(r.difference) for r in ripe if closes_permit(r.difference))
         is_pending = any(closes_permit(difference) for difference in green)
         # Agreement is as old as the reading, not as the answer.
         if not open_now and not (self._is_barred and is_pending) and self._saw_epoch(listing):
             self._agreed_ns = listing.started_ns
             self._is_barred = False
         self._open = open_now
-        errors = (*self._errors, *(f"settling: {_text(difference)}" for difference in green))[:_ERRORS_MAX]
+        errors = (*self._errors, *(f"settling: {text_of(difference)}" for difference in green))[:_ERRORS_MAX]
         self._errors = []
-        result = ReconResultV1(
-            account=self.account,
-            cycle=self.counters.cycles,
-            epoch=self.epoch,
-            reason=reason,
-            orphaned_detected=sum(d.kind in (Kind.ORDERS_ONLY_EXCHANGE, Kind.FOREIGN_ORDER) for d in drifts),
-            ghost_detected=sum(d.kind == Kind.ORDERS_ONLY_LOCAL for d in drifts),
-            reconciled=comparison.agreed_count,
-            errors=errors,
-            drifts=tuple(drifts),
-            position_residual_e2=comparison.position_residual_e2,
-            cash_residual_e6=comparison.cash_residual_e6,
-            took_ms=(now_ns - listing.started_ns) // _MS,
-            as_of_ns=listing.started_ms * _MS,
+        result = result_of(
+            self.account,
+            self.counters.cycles,
+            self.epoch,
+            reason,
+            listing,
+            comparison,
+            drifts,
+            errors,
+            now_ns,
         )
         self.last_result = result
         return [Publish(result, is_clear=not drifts), *effects, *self._read_if_due(now_ns)]
@@ -236,7 +242,7 @@ class ReconcilerCore:
         return self._read_if_due(now_ns)
 
     def _read_if_due(self, now_ns: int, *, is_urgent: bool = False) -> list[Effect]:
-        if self._is_reading or not self._wanted:
+        if self._is_reading or not self._wanted or not self._is_replayed:
             return []
         is_too_soon = self._started_ns is not None and now_ns - self._started_ns < self.patience.cycle_min_ns
         if is_too_soon and not is_urgent:
@@ -260,13 +266,13 @@ class ReconcilerCore:
             action = action_for(
                 item,
                 escalate_cycles=self.patience.escalate_cycles,
-                is_executor_settled=self._is_executor_settled(item.first_ns),
+                may_halt=self._may_halt(),
             )
             actions[key] = action
-            drifts.append(_drift(difference, action))
+            drifts.append(drift_of(difference, action))
             if key not in self._ripe:
                 self._count(difference)
-                effects.append(Log("RECON_DRIFT", DRIFT_MESSAGE, "WARNING", _fields(difference, action)))
+                effects.append(Log("RECON_DRIFT", DRIFT_MESSAGE, "WARNING", fields_of(difference, action)))
             if action is Action.HALT and key not in self._halted_for:
                 self._halted_for.add(key)
                 self.counters.halts += 1
@@ -283,10 +289,21 @@ class ReconcilerCore:
         self._asked_for &= actions.keys()
         return effects, drifts
 
-    def _is_executor_settled(self, first_ns: int) -> bool:
-        """Return whether the leader outlived the first sight of a difference and has had time to recover."""
+    def _testified(self, ripe: list[Ripe], green: list[Difference]) -> tuple[list[Ripe], list[Difference]]:
+        """Keep back what the executor might have explained had it lived: a crash is not a lie.
+
+        Its successor, by living on, either explains it or stands by it.
+        """
+        counts = [r for r in ripe if not needs_executor(r.difference) or self._has_lived_since(r.first_ns)]
+        return counts, [*green, *(r.difference for r in ripe if r not in counts)]
+
+    def _has_lived_since(self, first_ns: int) -> bool:
+        return self.executor.epoch is None or self.executor.has_lived_since(first_ns)
+
+    def _may_halt(self) -> bool:
+        """Return whether the leader has agreed once in its epoch, or has had all the time to recover."""
         now_ns = self._started_ns or 0
-        return self.executor.has_lived_since(first_ns) and not self.executor.is_recovering(now_ns)
+        return not self._is_barred or not self.executor.is_recovering(now_ns)
 
     def _count(self, difference: Difference) -> None:
         self.counters.drifts += 1
@@ -297,40 +314,8 @@ class ReconcilerCore:
 
     def _halt(self, difference: Difference) -> Halt:
         halt = HaltV1(
-            reason=f"reconciliation: {_text(difference)}", trigger=f"recon_{difference.kind}", by="reconciler"
+            reason=f"reconciliation: {text_of(difference)}",
+            trigger=f"recon_{difference.kind}",
+            by="reconciler",
         )
         return Halt(halt, f"{difference.kind}-{difference.key}-{self.counters.cycles}")
-
-
-def _drift(difference: Difference, action: Action) -> DriftV1:
-    return DriftV1(
-        kind=difference.kind.value,
-        market=difference.market,
-        key=difference.key,
-        executor_says=difference.executor_says,
-        drop_copy_says=difference.drop_copy_says,
-        listing_says=difference.listing_says,
-        odd_one_out=difference.odd_one_out,
-        action=action.value,
-    )
-
-
-def _text(difference: Difference) -> str:
-    return (
-        f"{difference.kind} {difference.key}: executor {difference.executor_says}, "
-        f"drop copy {difference.drop_copy_says}, listing {difference.listing_says}"
-    )
-
-
-def _fields(difference: Difference, action: Action) -> dict[str, object]:
-    return {
-        "kind": difference.kind.value,
-        "market": difference.market,
-        "key": difference.key,
-        "executor_says": difference.executor_says,
-        "drop_copy_says": difference.drop_copy_says,
-        "listing_says": difference.listing_says,
-        "odd_one_out": difference.odd_one_out,
-        "residual": difference.residual,
-        "action": action.value,
-    }

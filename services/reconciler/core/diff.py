@@ -44,6 +44,8 @@ class Difference:
     residual: int = 0
 
 
+SILENT_TEXT = "silent"
+
 _Word = Resting | FillTerms | str | int
 """What a witness says of one thing: its terms, its quantity, or that it is absent."""
 
@@ -180,7 +182,7 @@ def _difference(
 
 def _text(word: _Word | None) -> str:
     if word is None:
-        return "silent"
+        return SILENT_TEXT
     if isinstance(word, Resting | FillTerms):
         return word.text()
     return str(word)

@@ -126,9 +126,11 @@ class DropCopyView:
             is_whole=False,
         )
 
-    def has_spoken_of(self, key: str) -> bool:
-        """Return whether the feed told anything about this order."""
-        return key in self._orders or key in self._ended
+    def young_orders(self, cutoff_ns: int) -> frozenset[str]:
+        """Return orders that began or ended after this moment, as the feed tells it."""
+        begun = (key for key, (_, first_ns, _) in self._orders.items() if first_ns > cutoff_ns)
+        ended = (key for key, ended_ns in self._ended.items() if ended_ns > cutoff_ns)
+        return frozenset((*begun, *ended))
 
     def _on_order(self, order: VenueOrder, now_ns: int) -> None:
         key = order_key(order.client_order_id, order.order_id)

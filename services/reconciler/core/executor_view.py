@@ -5,8 +5,8 @@ Rules of the file:
 * Messages of different subjects may arrive in any order; versions and stream
   sequences decide, never arrival.
 * An order on its way (intended, sent, unknown, being cancelled) is no evidence,
-  neither for nor against; if it stays on its way longer than the recovery time,
-  the executor does not know it any more.
+  neither for nor against; if it stays on its way too long, the executor does not
+  know it any more.
 * What a dead epoch said about an order is history. The new leader has the
   recovery time to say it again or to clear it away.
 * Fills that two witnesses agree on are forgotten, so a comparison costs what is
@@ -53,6 +53,7 @@ class ExecutorView:
 
     silence_ns: int
     recovery_ns: int
+    in_flight_ns: int
     epoch: EpochV1 | None = None
     epoch_sequence: int = 0
     epoch_ns: int = 0
@@ -138,9 +139,9 @@ class ExecutorView:
         """Return whether the newest epoch is so young that its books may still be behind."""
         return self.epoch is not None and now_ns - self.epoch_ns < self.recovery_ns
 
-    def knows_order(self, key: str) -> bool:
-        """Return whether the executor ever spoke of this order."""
-        return key in self._orders or key in self._tombstones
+    def young_orders(self, cutoff_ns: int) -> frozenset[str]:
+        """Return orders that began or ended after this moment, as the executor tells it."""
+        return frozenset(key for key, known in self._orders.items() if known.since_ns > cutoff_ns)
 
     def witness(self, now_ns: int, cutoff_ns: int, fills_until_ms: int) -> Witness:
         """Return the executor's word now.
@@ -164,7 +165,7 @@ class ExecutorView:
                 if known.since_ns > cutoff_ns:
                     unsure.add(key)
             elif order is None or order.state not in _RESTS or is_history:
-                if waited_ns < self.recovery_ns:
+                if waited_ns < (self.recovery_ns if is_history else self.in_flight_ns):
                     unsure.add(key)
             else:
                 orders[key] = Resting(

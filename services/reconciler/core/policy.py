@@ -1,8 +1,8 @@
 """What to do about a difference: one row for each kind, so that nobody has to guess at night.
 
 Nothing here repairs our books in silence. An order without our prefix is never
-touched. While the executor is silent or has just taken over, a difference closes
-the permit and does not halt: a crash is not a lie, and its successor repairs it.
+touched. Until a new leader has agreed for the first time, or has had its time to
+recover, a difference closes the permit and does not halt.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from services.reconciler.core.diff import Difference, Kind
+from services.reconciler.core.diff import SILENT_TEXT, Difference, Kind
 from services.reconciler.core.settle import Ripe
 from services.reconciler.core.witness import Name
 
@@ -48,14 +48,13 @@ TABLE: Final[Mapping[Kind, Row]] = MappingProxyType(
 )
 
 
-def action_for(ripe: Ripe, *, escalate_cycles: int, is_executor_settled: bool) -> Action:
+def action_for(ripe: Ripe, *, escalate_cycles: int, may_halt: bool) -> Action:
     """Return what to do about a difference that counts.
 
     Args:
         ripe: The difference and how long it has been seen.
         escalate_cycles: Comparisons after which the later action holds.
-        is_executor_settled: False while the leader's epoch is young, or if it has not lived since the
-            difference was first seen.
+        may_halt: False while a new leader is still putting its books in order.
     """
     difference = ripe.difference
     row = TABLE[difference.kind]
@@ -65,11 +64,14 @@ def action_for(ripe: Ripe, *, escalate_cycles: int, is_executor_settled: bool) -
     if difference.kind is Kind.FILL and difference.odd_one_out == Name.LISTING:
         # The venue's own listing is behind its own feed; a real loss shows in positions or cash.
         return Action.ALERT
-    if action is not Action.ALERT and not is_executor_settled:
-        return Action.ALERT
-    return action
+    return action if may_halt else Action.ALERT
 
 
 def closes_permit(difference: Difference) -> bool:
     """Return whether trading must wait for this difference to go away."""
     return TABLE[difference.kind].closes_permit and difference.odd_one_out != Name.DROP_COPY
+
+
+def needs_executor(difference: Difference) -> bool:
+    """Return whether the executor's own word is part of the difference."""
+    return difference.executor_says != SILENT_TEXT and difference.kind is not Kind.FOREIGN_ORDER

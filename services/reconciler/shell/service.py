@@ -73,6 +73,7 @@ class ReconcilerApp:
             # The executor's word must be whole before the first comparison.
             await self._exec.replay(self._perform)
             self._has_replayed = True
+            self._perform(self._core.on_replayed(self._rt.clock.mono_ns()))
             group.create_task(self._tick(), name="tick")
 
     async def stop(self, reason: str) -> None:
