@@ -116,6 +116,25 @@ async def test_an_older_position_does_not_replace_a_newer_one(streams_url: str, 
         assert world.targets[0].position_sequence == 5
 
 
+async def test_a_fill_revises_the_decision_about_the_last_book_at_once(
+    streams_url: str, connect: Connect
+) -> None:
+    async with _world(streams_url, connect) as world:
+        await world.say_position(sequence=1)
+        await world.say_book()
+        await eventually(lambda: world.targets)
+        await world.say_position(5_000, sequence=2)
+        await eventually(lambda: len(world.targets) == 2)
+        before, after = world.targets
+        assert [quote.side for quote in after.quotes] == [Side.ASK]
+        assert (after.book_sequence, after.decision_id) == (before.book_sequence, before.decision_id)
+        assert after.position_sequence == 2
+        await world.say_position(5_000, sequence=3)
+        await world.say_book(venue_ms=NOW_MS + 1)
+        await world.decided(3)
+        assert world.app.status().counters["decisions"] == 3
+
+
 async def test_live_configuration_opens_and_closes_trading(streams_url: str, connect: Connect) -> None:
     async with _world(streams_url, connect, trading_enabled=False) as world:
         await world.say_position()

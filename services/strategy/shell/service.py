@@ -42,6 +42,7 @@ class StrategyApp:
         self._pace = Pace(is_alone=runtime.config.replicas == 1)
         self._audit = DecisionAudit(runtime)
         self._positions: dict[str, PositionV1] = {}
+        self._books: dict[str, BookV1] = {}
         self._signals: dict[str, dict[str, SignalV1]] = {}
         self._subjects: dict[str, str] = {}
         self._counters: Counter[str] = Counter()
@@ -100,6 +101,11 @@ class StrategyApp:
         except MalformedMessage as e:
             self._malformed("md.book", e)
             return
+        self._books[book.market] = book
+        await self._answer(book)
+
+    async def _answer(self, book: BookV1) -> None:
+        """Decide about a market and publish what is worth a message."""
         self._counters["decisions"] += 1
         target = self._decide(book)
         is_due, is_changed = self._pace.judge(target)
@@ -141,6 +147,11 @@ class StrategyApp:
             self._counters["positions_out_of_order"] += 1
             return
         self._positions[position.market] = position
+        book = self._books.get(position.market)
+        if book is not None and (held is None or _bearing(held) != _bearing(position)):
+            # A fill must move the quotes now, not with the next book. The decision about this book is
+            # revised under the same id and told apart by its position's number.
+            await self._answer(book)
 
     async def _on_signal(self, message: Message) -> None:
         try:
@@ -184,3 +195,8 @@ class StrategyApp:
             fair_e4=target.fair_e4,
             reasons=[silence.reason for silence in target.silences],
         )
+
+
+def _bearing(position: PositionV1) -> tuple[int, int, bool, bool]:
+    # Own resting orders change with every request; what they hide shows in the next book anyway.
+    return position.epoch, position.qty_e2, position.has_unknown, position.is_settled
