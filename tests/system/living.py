@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from libs.cli import operate, runfile
+from libs.common.bus.api import BusError
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("marketdata", "strategy", "executor", "reconciler", "riskguard")
@@ -35,7 +39,7 @@ def until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
         value: Any
         try:
             value = condition()
-        except (AssertionError, OSError, ValueError, KeyError, subprocess.SubprocessError) as e:
+        except (AssertionError, OSError, ValueError, KeyError, BusError, runfile.NotRunning) as e:
             value = None
             last: Any = e
         else:
@@ -99,28 +103,13 @@ class Living:
 
     def ask(self, subject: str, payload: str = "") -> dict[str, Any]:
         """Ask an endpoint as the operator and return its answer."""
-        code = (
-            "import asyncio, sys, json\n"
-            "from pathlib import Path\n"
-            "from libs.cli import operate, runfile\n"
-            "async def main():\n"
-            "    run = runfile.read(Path(sys.argv[1]))\n"
-            "    async with operate.operator_bus(run) as bus:\n"
-            "        answer = await bus.request(sys.argv[2], sys.argv[3].encode(), timeout_s=5)\n"
-            "        print(answer.data.decode())\n"
-            "asyncio.run(main())\n"
-        )
-        done = subprocess.run(
-            (sys.executable, "-c", code, str(self.var / "run" / "sim.json"), subject, payload),
-            env=environment(self.var),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-500:]
-        answer: dict[str, Any] = json.loads(done.stdout)
+        run = runfile.read(self.var / "run" / "sim.json")
+
+        async def asked() -> bytes:
+            async with operate.operator_bus(run) as bus:
+                return (await bus.request(subject, payload.encode(), timeout_s=5)).data
+
+        answer: dict[str, Any] = json.loads(asyncio.run(asked()))
         return answer
 
     def publish(self, subject: str, *payloads: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_halt_outlives_the_death_of_every_process(dora_up: Living) -> None:
 
     until(is_back, 60, "new processes")
     for service in SERVICES:
-        until(lambda s=service: dora_up.status(s), 60, f"an answer of {service}")  # type: ignore[misc] - bound now
+        until(partial(dora_up.status, service), 60, f"an answer of {service}")
     dora_up.until_halted_and_empty(30)
     dora_up.resume()
     dora_up.until_quoting()

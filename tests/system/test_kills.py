@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.system.living import SERVICES, living, until
+from tests.system.living import SERVICES, Living, living, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -22,8 +23,8 @@ def test_each_service_is_killed_in_turn_and_the_money_still_adds_up(tmp_path: Pa
 
             demo.kill(service)
 
-            until(lambda s=service, b=before: demo.run["pids"].get(s, b) != b, 20, f"a new {service}")  # type: ignore[misc] - bound now
-            until(lambda s=service: demo.status(s), 40, f"an answer of the new {service}")  # type: ignore[misc] - bound now
+            until(partial(_is_new, demo, service, before), 20, f"a new {service}")
+            until(partial(demo.status, service), 40, f"an answer of the new {service}")
             demo.until_running(60)
             time.sleep(1.0)  # let it trade between two deaths, as the demo would
         code = demo.process.wait(180)
@@ -35,3 +36,7 @@ def test_each_service_is_killed_in_turn_and_the_money_still_adds_up(tmp_path: Pa
     assert (summary["position_residual_e2"], summary["cash_residual_e6"]) == (0, 0)
     assert (summary["orphans"], summary["duplicates"], summary["unknown_open"]) == (0, 0, 0)
     assert summary["fills"] > 0
+
+
+def _is_new(demo: Living, service: str, before: int) -> bool:
+    return bool(demo.run["pids"].get(service, before) != before)
