@@ -67,6 +67,8 @@ class Outgoing:
     message: Wire
 
 
+_STATUS_PARTS = 32
+"""Least number of ticks over which the repeated statuses of all markets are spread."""
 _NO_SIBLING_STATES = frozenset({MarketState.DETERMINED, MarketState.FINALIZED, MarketState.DISPUTED})
 
 
