@@ -187,14 +187,15 @@ class Intake:
 
     def on_read_order(self, told: VenueOrder, began_ns: int, now: Now) -> list[Effect]:
         """Take an order from a listing or a single read that began at ``began_ns``."""
+        known = self.account.orders.by_client(told.client_order_id)
+        was_nameless = known is not None and not known.order_id
         order = self._find(told)
         if order is None:
             return self._on_stranger(told, now)
         late = began_ns - max(order.asked_ns, order.answered_ns, 0) > self.read_lag_ns
         if not late and told.status is VenueOrderStatus.RESTING:
             # It may show what was before our last request; but it proves that an unknown create landed.
-            if order.is_unknown and not order.order_id:
-                self.account.orders.name(order, told.order_id)
+            if order.is_unknown and was_nameless:
                 return self._apply(order, Evidence.SEEN_RESTING, now, filled_e2=told.filled_e2)
             return []
         if late and not order.is_live and told.status is VenueOrderStatus.RESTING:

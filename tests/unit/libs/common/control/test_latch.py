@@ -120,15 +120,15 @@ def test_strongest_level_of_the_open_halts_counts() -> None:
 
 
 def test_order_of_arrival_changes_nothing() -> None:
-    records = [("halt", 1, "a"), ("resume", 2, 1), ("halt", 3, "b"), ("resume", 4, 3), ("halt", 5, "a")]
+    records = [("a", 1, 0), ("", 2, 1), ("b", 3, 0), ("", 4, 3), ("a", 5, 0)]
     words = set()
     for arrival in itertools.permutations(records):
         latch = fold()
-        for kind, sequence, what in arrival:
-            if kind == "halt":
-                latch.on_halt(sequence, str(what), HaltV1(reason="x"))
+        for halter, sequence, names in arrival:
+            if halter:
+                latch.on_halt(sequence, halter, HaltV1(reason="x"))
             else:
-                latch.on_resume(sequence, resume(int(what)))
+                latch.on_resume(sequence, resume(names))
         words.add((latch.state().is_halted, latch.state().halt_sequence))
     assert words == {(True, 5)}
 
