@@ -231,6 +231,15 @@ async def test_a_market_lives_from_open_to_settlement_on_the_feed(tmp_path: Path
         assert progress["sources"][0]["effective_speed"] > 0
 
 
+@pytest.mark.parametrize(
+    ("key", "status"), [("trade", 201), ("riskguard", 201), ("marketdata", 403), ("reconciler", 403)]
+)
+async def test_a_key_may_do_what_its_scopes_say(quiet: RunningExchange, key: str, status: int) -> None:
+    answer = await quiet.request("POST", "/portfolio/order_groups/create", {"contracts_limit": 10}, key=key)
+    assert answer.status_code == status
+    assert (await quiet.request("GET", "/portfolio/balance", key=key)).status_code == 200
+
+
 async def test_order_groups_are_told_with_a_sequence(quiet: RunningExchange) -> None:
     async with quiet.feed() as feed:
         await feed.say("subscribe", channels=["order_group_updates"])

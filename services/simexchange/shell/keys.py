@@ -24,19 +24,21 @@ OUTSIDER: Final = "outsider"
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """One key to make: what for, whose, and what its owner means to do with it."""
+    """One key to make: what for, whose, and what it may do (kalshi-api 2.6)."""
 
     name: str
     member: str
     scopes: tuple[str, ...]
 
 
+_READ: Final = ("read",)
+_TRADE: Final = ("read", "write::trade")
 KEYS: Final = (
-    KeyPlan("trade", MEMBER, ("read", "write")),
-    KeyPlan("marketdata", MEMBER, ("read",)),
-    KeyPlan("reconciler", MEMBER, ("read",)),
-    KeyPlan("riskguard", MEMBER, ("read", "write")),
-    KeyPlan("outsider", OUTSIDER, ("read", "write")),
+    KeyPlan("trade", MEMBER, _TRADE),
+    KeyPlan("marketdata", MEMBER, _READ),
+    KeyPlan("reconciler", MEMBER, _READ),
+    KeyPlan("riskguard", MEMBER, _TRADE),
+    KeyPlan("outsider", OUTSIDER, _TRADE),
 )
 
 
