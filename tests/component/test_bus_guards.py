@@ -23,10 +23,12 @@ from nats.aio.msg import Msg
 import libs.common.bus.nats as bus_nats
 from libs.common.bus import stored
 from libs.common.bus.api import AppendRefused, BusUnavailable, Message, OutcomeUnknown
+from libs.common.bus.echo import NEVER_HEARD_NS
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.sockets import UNSENT_MS_MAX
 from libs.common.bus.streams import create_consumer, create_streams
 from libs.common.env import Env
+from libs.common.observability.metrics import Metrics
 from libs.common.runtime.errors import BusClosed, HandlerFailed
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Stream, Subjects
@@ -94,7 +96,7 @@ async def test_a_frozen_broker_is_noticed_within_four_seconds_by_client_and_echo
     nats_server: NatsServer, connect: Connect
 ) -> None:
     bus = await connect(url=nats_server.url, name="executor")
-    assert bus.echo_age_ns == bus_nats.NEVER_HEARD_NS
+    assert bus.echo_age_ns == NEVER_HEARD_NS
     await bus.start_echo("dora.sim.health.beat.executor.1", lambda counter: b"%d" % counter)
     await eventually(lambda: bus.echo_age_ns < 700_000_000)
     nats_server.freeze()
@@ -114,22 +116,23 @@ async def test_an_echo_that_was_delayed_is_old_although_it_just_arrived(
     bus = await connect(url=nats_server.url, name="executor")
     await bus.start_echo("dora.sim.health.beat.executor.1", lambda counter: b"%d" % counter)
     await eventually(lambda: bus.echo_age_ns < 700_000_000)
-    last_ns = bus._echo_sent_ns
+    last_ns = bus._echo._sent_ns
     nats_server.freeze()
-    assert bus._echo is not None
     await eventually(lambda: bus.echo_age_ns > 1_200_000_000, 3)
-    bus._echo.cancel()
+    await bus._echo.stop()
     nats_server.thaw()
-    await eventually(lambda: bus._echo_sent_ns > last_ns)
+    await eventually(lambda: bus._echo._sent_ns > last_ns)
     assert bus.echo_age_ns > 200_000_000
 
 
 async def test_another_process_of_the_same_name_does_not_count_as_own_echo(connect: Connect) -> None:
     one, two = await connect(name="executor"), await connect(name="executor")
-    await one._subscribe("dora.sim.health.beat.executor.1", None, one._take_echo)
+    await one._subscribe(
+        "dora.sim.health.beat.executor.1", None, lambda beat: one._echo.take(beat.headers or {})
+    )
     await two.start_echo("dora.sim.health.beat.executor.1", lambda _: b"")
     await eventually(lambda: two.echo_age_ns < 700_000_000)
-    assert one.echo_age_ns == bus_nats.NEVER_HEARD_NS
+    assert one.echo_age_ns == NEVER_HEARD_NS
 
 
 async def test_an_error_report_that_fails_does_not_kill_the_read_loop(
@@ -257,6 +260,45 @@ async def test_a_handler_that_raises_ends_the_bus_and_hears_nothing_more(connect
         await asyncio.wait_for(bus.watch(), 5)
     assert isinstance(failed.value.__cause__, ValueError)
     assert (count, told) == (1, [failed.value])
+
+
+async def test_a_handler_that_lets_a_cancellation_escape_ends_the_bus_too(connect: Connect) -> None:
+    """Otherwise the delivering task would end without a word, and the subscription would be deaf."""
+    bus, sender = await connect(name="executor"), await connect(name="operator")
+
+    async def await_what_was_cancelled(_: Message) -> None:
+        work = asyncio.create_task(asyncio.sleep(60))
+        work.cancel()
+        await work
+
+    await bus.each("dora.sim.fill.*", await_what_was_cancelled)
+    await asyncio.sleep(0.05)
+    await sender.publish("dora.sim.fill.A", b"1")
+    with pytest.raises(HandlerFailed, match="CancelledError"):
+        await asyncio.wait_for(bus.watch(), 5)
+
+
+async def test_what_was_sent_received_and_replaced_is_counted(connect: Connect) -> None:
+    metrics = Metrics()
+    bus = await connect(name="executor", metrics=metrics)
+    gate = asyncio.Event()
+
+    async def slow(_: Message) -> None:
+        await gate.wait()
+
+    await bus.latest("dora.sim.md.book.*", slow)
+    await asyncio.sleep(0.05)
+    for number in range(10):
+        await bus.publish(BOOK, b"%d" % number)
+
+    def conflated() -> float:
+        bus.sample()
+        return metrics.value("bus_conflated_total")
+
+    await eventually(lambda: conflated() >= 8)
+    assert metrics.value("bus_published_total") >= 10
+    assert metrics.value("bus_received_total") >= 10
+    gate.set()
 
 
 async def test_the_stock_endpoint_tells_the_exception_and_ours_a_reference(connect: Connect) -> None:
@@ -392,6 +434,28 @@ async def test_a_follower_goes_on_after_the_broker_came_back(
     await bus.append("dora.sim.fill.A", b"2", msg_id="2")
     await bus.put_config("strategy.A", b"x")
     await eventually(lambda: heard.data == [b"1", b"2"] and entries.data == [b"x"])
+
+
+async def test_a_follower_of_what_is_not_there_is_told_at_once(connect: Connect) -> None:
+    bus = await connect(name="executor")
+    with pytest.raises(BusUnavailable):
+        await bus.follow("dora.sim.fill.>", Heard())
+
+
+async def test_a_follower_that_cannot_read_for_a_while_counts_it_and_goes_on(
+    nats_server: NatsServer, connect: Connect
+) -> None:
+    await create_streams(nats_server.url, Env.SIM)
+    metrics = Metrics()
+    bus = await connect(url=nats_server.url, name="executor", metrics=metrics)
+    heard = Heard()
+    await bus.follow("dora.sim.fill.>", heard)
+    nats_server.kill()
+    await eventually(lambda: metrics.value("bus_errors_total", kind="unreadable") >= 1)
+    nats_server.start()
+    await eventually(lambda: bus.is_connected, 10)
+    await bus.append("dora.sim.fill.A", b"1", msg_id="1")
+    await eventually(lambda: heard.data == [b"1"])
 
 
 async def test_a_follower_of_a_stream_that_was_made_anew_ends_the_process(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -279,3 +280,30 @@ async def test_a_synced_server_is_accepted_and_a_process_without_bus_is_ended(
     assert not errors, errors
     assert code == 70
     assert any(line["event_type"] == "BUS_DISCONNECTED" for line in lines)
+
+
+async def test_a_process_that_is_asked_to_stop_while_it_still_connects_stops(started: list[Tiny]) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        tiny = Tiny(f"nats://127.0.0.1:{deaf.getsockname()[1]}")
+        started.append(tiny)
+        assert tiny.process.stdout is not None
+        first = json.loads(await asyncio.to_thread(tiny.process.stdout.readline))
+        assert first["event_type"] == "STARTUP"
+        tiny.process.send_signal(signal.SIGINT)
+        code, lines, errors = await tiny.ended()
+    assert not errors, errors
+    assert code == 0
+    assert lines[-1]["reason"] == "SIGINT"
+
+
+async def test_a_process_without_a_server_ends_and_says_which_server(started: list[Tiny]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"nats://127.0.0.1:{closed.getsockname()[1]}"
+    tiny = Tiny(url, DORA__COMMON__CONNECT_S="0.5")
+    started.append(tiny)
+    code, lines, _ = await tiny.ended()
+    assert code == 70
+    assert any(url in line.get("error_msg", "") for line in lines)

@@ -56,6 +56,20 @@ def missing(what: str) -> None:
     pytest.skip(text)
 
 
+def wait_until_stopped(pid: int) -> None:
+    """Return when every thread of the process stands still; the signal alone is asynchronous."""
+    tasks = Path(f"/proc/{pid}/task")
+    if not tasks.exists():  # no /proc: give the signal a moment
+        time.sleep(0.05)
+        return
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()]
+        if all(state in ("T", "t") for state in states):
+            return
+        time.sleep(0.002)
+
+
 @dataclass
 class NatsServer:
     """One server process, its store and its ports; may be frozen, killed and brought back."""
@@ -105,6 +119,7 @@ class NatsServer:
         """Stop the process without ending it: the nastiest failure, because nothing disconnects."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        wait_until_stopped(self.process.pid)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -168,6 +168,12 @@ class Delivery(Generic[T]):
         except Exception as e:  # noqa: BLE001 - the task's outermost frame: whoever owns the bus ends the service
             self._is_busy = False
             self._on_failed(e)
+        except asyncio.CancelledError as e:
+            self._is_busy = False
+            if not was_cancelled():
+                # A handler awaited something cancelled: without this the subscription goes deaf in silence.
+                self._on_failed(e)
+            raise
 
     async def _handle(self, item: T) -> None:
         lost = self.inbox.lost
@@ -177,3 +183,9 @@ class Delivery(Generic[T]):
         message = self._open(item)
         bind_received(message.headers)
         await self._handler(message)
+
+
+def was_cancelled() -> bool:
+    """Return whether somebody asked this task to end, or a handler let a cancellation escape."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import time
 import uuid
@@ -26,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NoReturn, cast
+from weakref import WeakSet
 
 import nats.errors
 from nats.aio.client import Client, _validate_subject
@@ -43,8 +43,10 @@ from libs.common.bus.api import (
     Message,
     OutcomeUnknown,
 )
-from libs.common.bus.inbox import Delivery, Inbox, Line, Slots
+from libs.common.bus.echo import NEVER_HEARD_NS, Echo
+from libs.common.bus.inbox import Delivery, Inbox, Line, Slots, was_cancelled
 from libs.common.bus.layout import config_subject, stream_of
+from libs.common.bus.questions import Questions
 from libs.common.bus.running import End, Feed, Part, Running, Served
 from libs.common.bus.sockets import bound_unsent_data
 from libs.common.bus.stored import Follower, StoredMessages
@@ -70,9 +72,6 @@ EACH_LIMIT: Final = 65_536
 PING_S: Final = 1
 PINGS_OUTSTANDING_MAX: Final = 2
 RECONNECT_WAIT_S: Final = 0.25
-NEVER_HEARD_NS: Final = 1 << 62
-_ECHO_PERIOD_S: Final = 0.5
-_ECHO_HEADER: Final = "Dora-Echo"
 _PULL: Final = b'{"batch":1,"expires":2000000000}'
 _PULL_TIMEOUT_S: Final = 3.0
 _STATUS: Final = "Status"
@@ -90,6 +89,10 @@ _UNSENT = (
 )
 _Arrival = tuple[Msg, int]
 _Accept = Callable[[Msg], bool]
+
+
+def _any(_: Msg) -> bool:
+    return True
 
 
 class _Client(Client):
@@ -175,15 +178,13 @@ class NatsBus:
         self._constant_block = header_block(self._constant)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_ending = False
-        self._waiting: dict[str, tuple[asyncio.Future[Msg], _Accept]] = {}
-        self._tokens = itertools.count(1)
-        self._replies = f"_R.{name}.{uuid.uuid4().hex[:12]}."
+        self._questions: Questions[Msg] = Questions(name)
         self._live: list[Part] = []
-        self._followers: list[Follower] = []
+        self._followers: WeakSet[Follower] = WeakSet()
+        self._inboxes: WeakSet[Delivery[_Arrival]] = WeakSet()
+        self._told: dict[str, int] = {}
         self._stored = StoredMessages(self._ask_bytes)
-        self._boot = uuid.uuid4().hex[:12]
-        self._echo_sent_ns = 0
-        self._echo: asyncio.Task[None] | None = None
+        self._echo = Echo()
         self._unsent_bounded = False
 
     @classmethod
@@ -237,7 +238,8 @@ class NatsBus:
             with contextlib.suppress(Exception):
                 await bus._client.close()
             shown = ", ".join(server.rpartition("@")[2] for server in servers)
-            raise BusUnavailable(f"a NATS server at {shown} in {timeout_s} s, was: {_said(e)}") from None
+            why = bus._client.last_error or e
+            raise BusUnavailable(f"a NATS server at {shown} in {timeout_s} s, was: {_said(why)}") from None
         return bus
 
     async def _open(self, servers: list[str], options: dict[str, Any]) -> None:
@@ -260,7 +262,9 @@ class NatsBus:
             **options,
         )
         self._guard_socket()
-        await self._subscribe(f"{self._replies}*", None, self._take_reply)
+        await self._subscribe(
+            f"{self._questions.inbox}*", None, lambda answer: self._questions.take(answer.subject, answer)
+        )
         self._metrics.gauge("bus_connected", 1)
 
     # -- the connection ---------------------------------------------------------------
@@ -274,9 +278,7 @@ class NatsBus:
     @property
     def echo_age_ns(self) -> int:
         """Return how long ago the newest own beat that came back was sent."""
-        if self._echo_sent_ns == 0:
-            return NEVER_HEARD_NS
-        return time.monotonic_ns() - self._echo_sent_ns
+        return self._echo.age_ns
 
     @property
     def is_unsent_data_bounded(self) -> bool:
@@ -295,23 +297,19 @@ class NatsBus:
 
     async def start_echo(self, subject: str, make_beat: Callable[[int], bytes]) -> None:
         """Publish the beat twice a second and hear it: the one check that covers facts 4, 6, 8 and 8b."""
-        await self._subscribe(subject, None, self._take_echo)
-        self._echo = asyncio.get_running_loop().create_task(self._beat(subject, make_beat))
+        await self._subscribe(subject, None, lambda beat: self._echo.take(beat.headers or NO_HEADERS))
+        self._echo.start(subject, make_beat, self.publish, self._fail)
 
-    async def _beat(self, subject: str, make_beat: Callable[[int], bytes]) -> None:
-        try:
-            for counter in itertools.count(1):
-                stamp = f"{self._boot}-{time.monotonic_ns()}"
-                with contextlib.suppress(BusUnavailable):
-                    await self.publish(subject, make_beat(counter), {_ECHO_HEADER: stamp})
-                await asyncio.sleep(_ECHO_PERIOD_S)
-        except Exception as e:  # noqa: BLE001 - a task's outermost frame: ends the service
-            self._fail(e)
+    def sample(self) -> None:
+        """Bring the counters up to date; for whoever exports them, twice a second."""
+        stats = self._client.stats
+        self._count_up("bus_published_total", stats["out_msgs"])
+        self._count_up("bus_received_total", stats["in_msgs"])
+        self._count_up("bus_conflated_total", sum(delivery.inbox.replaced for delivery in self._inboxes))
 
-    def _take_echo(self, message: Msg) -> None:
-        boot, _, sent = (message.headers or NO_HEADERS).get(_ECHO_HEADER, "").partition("-")
-        if boot == self._boot and sent.isdigit():
-            self._echo_sent_ns = max(self._echo_sent_ns, int(sent))
+    def _count_up(self, name: str, now: int) -> None:
+        self._metrics.count(name, max(0, now - self._told.get(name, 0)))
+        self._told[name] = now
 
     def _guard_socket(self) -> None:
         # After every connect: the option belongs to the socket, not to the client (fact 6).
@@ -332,9 +330,7 @@ class NatsBus:
     async def _on_disconnected(self) -> None:
         with contextlib.suppress(Exception):
             self._metrics.gauge("bus_connected", 0)
-            for future, _ in tuple(self._waiting.values()):
-                if not future.done():
-                    future.set_exception(OutcomeUnknown("an answer, was: the connection broke"))
+            self._questions.fail_all("the connection broke")
             if not self._is_ending:
                 self._log.event("BUS_DISCONNECTED", level="WARNING")
 
@@ -343,7 +339,7 @@ class NatsBus:
             self._guard_socket()
             self._metrics.gauge("bus_connected", 1)
             self._metrics.count("bus_reconnects_total")
-            for follower in self._followers:
+            for follower in tuple(self._followers):
                 follower.wake()
             self._log.event("BUS_CONNECTED", "reconnected")
 
@@ -378,9 +374,7 @@ class NatsBus:
         if self._is_ending:
             return
         self._is_ending = True
-        if self._echo is not None:
-            self._echo.cancel()
-            await asyncio.gather(self._echo, return_exceptions=True)
+        await self._echo.stop()
         # A server that stopped answering gets no long farewell.
         is_deaf = not self.is_connected or _DEAF_NS < self.echo_age_ns < NEVER_HEARD_NS
         try:
@@ -448,6 +442,7 @@ class NatsBus:
 
         end = await self._subscribe(pattern, queue, take)
         delivery.start()
+        self._inboxes.add(delivery)
         subscription = Feed(end, delivery, self._forget)
         self._live.append(subscription)
         return subscription
@@ -480,43 +475,25 @@ class NatsBus:
 
     async def request(self, subject: str, data: bytes, *, timeout_s: float = 2.0) -> Message:
         """Ask and return the first answer."""
-        answer = await self._ask(subject, data, self._block(NO_HEADERS), timeout_s, _any)
+        answer = await self._ask(subject, data, self._block(NO_HEADERS), timeout_s)
         return _open_arrival((answer, time.monotonic_ns()))
 
     async def _ask_bytes(self, subject: str, data: bytes, timeout_s: float) -> bytes:
-        return bytes((await self._ask(subject, data, self._constant_block, timeout_s, _any)).data)
+        return bytes((await self._ask(subject, data, self._constant_block, timeout_s)).data)
 
     async def _ask(
-        self,
-        subject: str,
-        data: bytes,
-        block: bytes,
-        timeout_s: float,
-        accept: _Accept,
+        self, subject: str, data: bytes, block: bytes, timeout_s: float, accept: _Accept = _any
     ) -> Msg:
-        """Send with a reply subject of its own and return the first answer that is accepted."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Msg] = loop.create_future()
-        token = f"{next(self._tokens):x}"
-        self._waiting[token] = (future, accept)
-        timer = loop.call_later(timeout_s, _expire, future, subject, timeout_s)
-        try:
-            self._send(subject, data, block, self._replies + token)
-            answer = await future
-        finally:
-            timer.cancel()
-            del self._waiting[token]
+        """Return the first answer that is accepted; "nobody listens" always is."""
+        answer = await self._questions.ask(
+            lambda reply: self._send(subject, data, block, reply),
+            subject,
+            timeout_s,
+            lambda answer: accept(answer) or _is_nobody(answer),
+        )
         if _is_nobody(answer):
             raise BusUnavailable(f"somebody who answers {subject}, was nobody")
         return answer
-
-    def _take_reply(self, message: Msg) -> None:
-        waiting = self._waiting.get(message.subject[len(self._replies) :])
-        if waiting is None:
-            return
-        future, accept = waiting
-        if not future.done() and (accept(message) or _is_nobody(message)):
-            future.set_result(message)
 
     async def serve(
         self, service: str, endpoints: Mapping[str, Handler], metadata: Mapping[str, str]
@@ -615,10 +592,15 @@ class NatsBus:
         return await self._follow(stream, pattern, handler, from_sequence)
 
     async def _follow(self, stream: str, pattern: str, handler: Handler, from_sequence: int) -> Running:
-        follower = Follower(self._stored, stream, pattern, from_sequence)
+        await self._stored.info(stream)  # not there, or not allowed: said now, not found out by silence
+        follower = Follower(self._stored, stream, pattern, from_sequence, partial(self._unreadable, pattern))
         end = await self._subscribe(pattern, None, lambda _: follower.wake())
-        self._followers.append(follower)
+        self._followers.add(follower)
         return self._start(follower.run(partial(_handle, handler)), Feed(end, None, self._forget))
+
+    def _unreadable(self, pattern: str, error: BusUnavailable) -> None:
+        self._metrics.count("bus_errors_total", kind="unreadable")
+        self._log.once(f"unreadable {pattern}", "BUS_ERROR", str(error), pattern=pattern)
 
     def _start(self, work: Any, wake: Feed) -> Running:
         async def run() -> None:
@@ -626,6 +608,10 @@ class NatsBus:
                 await work
             except Exception as e:  # noqa: BLE001 - a task's outermost frame: ends the service
                 self._fail(e)
+            except asyncio.CancelledError as e:
+                if not was_cancelled():  # the handler's own doing: nobody asked this task to end
+                    self._fail(e)
+                raise
 
         running = Running(asyncio.get_running_loop().create_task(run()), wake, self._forget)
         self._live.append(running)
@@ -666,7 +652,7 @@ class NatsBus:
                 if message.sequence >= from_sequence:
                     await _handle(handler, message)
                 with contextlib.suppress(BusUnavailable, OutcomeUnknown):  # redelivered then; handlers dedupe
-                    await self._ask(found.reply, b"+ACK", self._constant_block, _PULL_TIMEOUT_S, _any)
+                    await self._ask(found.reply, b"+ACK", self._constant_block, _PULL_TIMEOUT_S)
 
         return self._start(pull(), Feed(end, None, self._forget))
 
@@ -715,15 +701,6 @@ def _open_arrival(arrival: _Arrival) -> Message:
     return Message(
         message.subject, message.data, message.headers or NO_HEADERS, message.reply or None, 0, at_ns
     )
-
-
-def _expire(future: asyncio.Future[Msg], subject: str, timeout_s: float) -> None:
-    if not future.done():
-        future.set_exception(OutcomeUnknown(f"an answer from {subject} in {timeout_s} s, was none"))
-
-
-def _any(_: Msg) -> bool:
-    return True
 
 
 def _is_ack(message: Msg) -> bool:

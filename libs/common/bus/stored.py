@@ -119,7 +119,15 @@ class StoredMessages:
 class Follower:
     """Delivers every stored message under a pattern, in order, for ever."""
 
-    def __init__(self, stored: StoredMessages, stream: str, pattern: str, from_sequence: int) -> None:
+    def __init__(
+        self,
+        stored: StoredMessages,
+        stream: str,
+        pattern: str,
+        from_sequence: int,
+        on_unreadable: Callable[[BusUnavailable], None],
+    ) -> None:
+        self._on_unreadable = on_unreadable
         self._stored = stored
         self._stream = stream
         self._pattern = pattern
@@ -157,7 +165,8 @@ class Follower:
                 if time.monotonic() - checked_at > _CHECK_S:
                     checked_at = time.monotonic()
                     await self._check()
-            except BusUnavailable:
+            except BusUnavailable as e:
+                self._on_unreadable(e)
                 await asyncio.sleep(_RETRY_S)
                 checked_at = 0.0
 

@@ -57,6 +57,8 @@ class Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Local files of the service, such as its halt latch."""
     heartbeat_log_s: Seconds = 10.0
     """How often the HEARTBEAT line is written."""
+    connect_s: Seconds = 10.0
+    """How long the NATS server may take to accept at start."""
     stop_grace_s: Seconds = 10.0
     """How long an orderly stop may take before the process ends anyway."""
     echo_exit_s: Seconds = 5.0

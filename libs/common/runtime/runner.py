@@ -193,6 +193,7 @@ class _Process:
             instance=self._instance,
             metrics=self._metrics,
             log=self._log,
+            timeout_s=common.connect_s,
         )
         if common.nats_monitoring_url:
             await assert_sync_always(common.nats_monitoring_url)
@@ -367,6 +368,8 @@ class _Process:
         metrics = self._metrics
         metrics.gauge("build_info", 1, version=self._build, run=self._run, config_hash=self._loaded.hash)
         metrics.gauge("resident_memory_megabytes", resident_mb())
+        if self._bus is not None:
+            self._bus.sample()
         if self._app is not None:
             said = self._app.status()
             metrics.gauge("ready", float(said.is_ready))
