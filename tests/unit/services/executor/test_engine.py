@@ -274,13 +274,12 @@ def test_stale_listing_does_not_bring_a_cancelled_order_back() -> None:
     desk = a_desk()
     bid, _ = resting(desk)
     desk.accept_all(desk.quote(BOTH[1], sequence=2))
-    assert not bid.is_live
-    desk.later(0.3)
-    desk.engine.intake.on_listing([told(bid, updated_ms=START_MS)], desk.now.ns, desk.now)
-    assert not bid.is_live
-    desk.later(5)
-    desk.engine.intake.on_listing([told(bid)], desk.now.ns, desk.now)
-    assert bid.is_live
+    was_live = [bid.is_live]
+    for seconds in (0.3, 5):
+        desk.later(seconds)
+        desk.engine.intake.on_listing([told(bid, updated_ms=START_MS)], desk.now.ns, desk.now)
+        was_live.append(bid.is_live)
+    assert was_live == [False, False, True], "only one that stays listed is alive after all"
     assert desk.engine.account.counters["orphans"] == 1
 
 
