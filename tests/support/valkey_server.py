@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.nats_server import find_binary, free_port, missing
+from tests.support.nats_server import find_binary, free_port, missing, wait_until_stopped
 
 _START_S = 15.0
 
@@ -78,6 +78,7 @@ class ValkeyServer:
         """Stop the process without ending it."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        wait_until_stopped(self.process.pid)
 
     def kill(self) -> None:
         """End it at once."""
