@@ -1,12 +1,10 @@
-"""Take evidence about orders and money, from every path it comes by.
+"""Take what the venue says by itself: the private feed, listings, fills, settlements.
 
-Answers, the private feed, listings, fills and settlements all end here. Rules of
-the file:
+Rules of the file:
 
 * Evidence is matched by our id first, by the venue's id second; what matches
   neither but carries our prefix is an orphan: counted, adopted and cancelled.
-* Positions change by fills only, never by what an answer says was filled (D-003).
-* An answer that leaves an order's fate open marks it for look-up; nothing is guessed.
+* Positions change by fills only.
 * A listing that began before our last word about an order says nothing new of it,
   and none is trusted within the venue's read lag (kalshi-api 14.3, B-004).
 """
@@ -14,164 +12,22 @@ the file:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from libs.common.domain.ids import parse_client_order_id
-from libs.common.kalshi.model import (
-    Accepted,
-    Refused,
-    Unknown,
-    VenueFill,
-    VenueOrder,
-    VenueOrderStatus,
-    VenueSettlement,
-)
-from libs.common.messages.execution import Action, OrderState
-from services.executor.core.account import Account, Now
-from services.executor.core.effects import Effect, Log, ReadFills, RecordFill, SendCancels
+from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderStatus, VenueSettlement
+from libs.common.messages.execution import OrderState
+from services.executor.core.account import Now
+from services.executor.core.answers import Answers
+from services.executor.core.effects import Effect, Log, ReadFills, SendCancels
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
 from services.executor.core.requests import CancelRequest
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """Proof that no byte left, with the guard's or the connection's word."""
-
-    reason: str
-
-
-Answer = Accepted | Refused | Unknown | NotSent
-
-_GONE = ("not_found", "cannot_update_filled_order", "invalid_amend_qty_for_order")
-_GROUP_DEAD = ("exceeded_order_group_risk_limit", "order_group_not_found", "order_group_triggered")
-_PAUSE_MIN_NS = 100_000_000
-_PAUSE_MAX_NS = 5_000_000_000
-
-
 @dataclass(slots=True)
-class Intake:
-    """Applies evidence to an account.
-
-    Attributes:
-        env: Which client order ids are ours.
-        read_lag_ns: A read that began sooner after our last word is not believed where it contradicts.
-        misses_max: Clean listings in a row that prove an unknown create absent.
-        absent_after_ns: And not before it has been unknown for so long.
-    """
-
-    account: Account
-    env: str
-    read_lag_ns: int = 1_000_000_000
-    misses_max: int = 5
-    absent_after_ns: int = 10_000_000_000
-    booked_ns: int = 0
-    """When a fill or settlement was last counted."""
-    _pauses: dict[str, int] = field(default_factory=dict)
-
-    # Answers ------------------------------------------------------------------------------------------
-
-    def on_sent(self, client_order_ids: Sequence[str], now: Now) -> None:
-        """Note that a batch's bytes are leaving."""
-        for client in client_order_ids:
-            order = self.account.orders.by_client(client)
-            if order is not None and order.state is OrderState.INTENDED:
-                self.account.orders.apply(order, Evidence.SENT, now.ns)
-
-    def on_create_answer(self, client_order_id: str, answer: Answer, now: Now) -> list[Effect]:
-        """Take the answer to one create."""
-        account = self.account
-        order = account.orders.by_client(client_order_id)
-        assert order is not None, f"an order that was sent, was {client_order_id}"
-        order.answered_ns = now.ns
-        if isinstance(answer, Accepted):
-            account.counters["orders_created"] += 1
-            self._pauses.pop(order.market, None)
-            if not account.orders.name(order, answer.order_id):
-                account.counters["duplicates"] += 1
-            order.heard_ms = max(order.heard_ms, answer.venue_ms)
-            if answer.remaining_e2:
-                evidence = Evidence.ACCEPTED_RESTING
-            elif answer.filled_e2 >= order.total_e2:
-                evidence = Evidence.ACCEPTED_FILLED
-            else:
-                evidence = Evidence.ACCEPTED_KILLED
-            return self._apply(order, evidence, now, filled_e2=answer.filled_e2) + self._book_parked(
-                order, now
-            )
-        if isinstance(answer, NotSent):
-            return self._apply(order, Evidence.UNSENT, now, reason=f"unsent: {answer.reason}")
-        # An id of ours that the venue knows already was accepted once: which fate it had must be read.
-        if isinstance(answer, Unknown) or answer.code == "order_already_exists":
-            account.counters["unknown"] += 1
-            reason = answer.reason if isinstance(answer, Unknown) else answer.code
-            return [
-                *self._apply(order, Evidence.UNANSWERED, now, reason=reason),
-                Log(
-                    "ORDER_UNKNOWN",
-                    level="WARNING",
-                    fields={
-                        "market": order.market,
-                        "client_order_id": client_order_id,
-                        "decision_id": order.decision_id,
-                        "reason": reason,
-                    },
-                ),
-            ]
-        account.counters["refused"] += 1
-        self._pause(order.market, now)
-        effects = self._apply(order, Evidence.REFUSED, now, reason=answer.code)
-        return effects + self._on_dead_group(answer.code, order)
-
-    def on_amend_answer(self, client_order_id: str, action: Action, answer: Answer, now: Now) -> list[Effect]:
-        """Take the answer to one amend or decrease."""
-        account = self.account
-        order = account.orders.by_client(client_order_id)
-        assert order is not None, f"an order that was sent, was {client_order_id}"
-        order.answered_ns = now.ns
-        if isinstance(answer, Accepted):
-            account.counters["orders_amended" if action is Action.AMEND else "orders_decreased"] += 1
-            self._pauses.pop(order.market, None)
-            order.heard_ms = max(order.heard_ms, answer.venue_ms)
-            total_e2, price_e4 = order.pending_total_e2, order.pending_price_e4
-            if order.pending_expires_ms is not None:
-                order.expires_ms = order.pending_expires_ms
-            effects = self._apply(order, Evidence.AMEND_ACCEPTED, now, total_e2=total_e2, price_e4=price_e4)
-            if answer.has_remaining and answer.remaining_e2 != order.remaining_e2:
-                # Fills crossed the request: which total now holds is the feed's to say, or a read's.
-                order.look_up = order.is_live
-            return effects
-        if isinstance(answer, Refused) and answer.code not in _GONE:
-            account.counters["refused"] += 1
-            self._pause(order.market, now)
-            return self._apply(order, Evidence.AMEND_REFUSED, now, reason=answer.code)
-        if isinstance(answer, NotSent):
-            return self._apply(order, Evidence.AMEND_REFUSED, now, reason=f"unsent: {answer.reason}")
-        reason = answer.reason if isinstance(answer, Unknown) else answer.code
-        return self._apply(order, Evidence.AMEND_UNANSWERED, now, reason=reason)
-
-    def on_cancel_answer(
-        self, cancel: CancelRequest, answer: Accepted | Refused | Unknown, now: Now
-    ) -> list[Effect]:
-        """Take the answer to one cancel; also of an order that we never knew."""
-        account = self.account
-        order = account.orders.by_order(cancel.order_id)
-        if order is None:
-            return []
-        order.answered_ns = now.ns
-        if isinstance(answer, Accepted):
-            account.counters["orders_cancelled"] += 1
-            order.heard_ms = max(order.heard_ms, answer.venue_ms)
-            # What was neither cancelled now nor known as filled was filled unheard.
-            filled_e2 = max(0, order.total_e2 - answer.reduced_by_e2) if answer.reduced_by_e2 else None
-            return self._apply(order, Evidence.CANCEL_ACCEPTED, now, filled_e2=filled_e2)
-        order.look_up = order.is_live
-        code = answer.code if isinstance(answer, Refused) else answer.reason
-        if isinstance(answer, Refused) and answer.code == "not_found":
-            account.counters["cancel_not_found"] += 1
-        return self._apply(order, Evidence.CANCEL_NOT_DONE, now, reason=code)
-
-    # The venue's own word -----------------------------------------------------------------------------
+class Intake(Answers):
+    """All evidence about one account's orders and money."""
 
     def on_feed_order(self, told: VenueOrder, now: Now) -> list[Effect]:
         """Take an order message of the private feed."""
@@ -274,10 +130,6 @@ class Intake:
             *account.touched(settlement.market, now),
         ]
 
-    def adopt(self, order: OwnOrder) -> None:
-        """Take an order of an earlier epoch into the book, as recovery found it."""
-        self.account.orders.add(order)
-
     def foreign_fills(self, order_id: str, now: Now) -> list[Effect]:
         """Book the parked fills of an order that is not ours: the account's position changed all the same."""
         self.account.foreign.add(order_id)
@@ -293,8 +145,6 @@ class Intake:
             for order in self.account.orders.all()
             if order.filled_e2 > order.booked_e2 and now.ns - order.updated_ns > self.read_lag_ns // 2
         ]
-
-    # Below: how it is done ----------------------------------------------------------------------------
 
     def _find(self, told: VenueOrder) -> OwnOrder | None:
         account = self.account
@@ -395,81 +245,3 @@ class Intake:
         del began_ns, now
         order.look_up = True
         return []
-
-    def _apply(
-        self,
-        order: OwnOrder,
-        evidence: Evidence,
-        now: Now,
-        *,
-        filled_e2: int | None = None,
-        total_e2: int | None = None,
-        price_e4: int | None = None,
-        reason: str = "",
-    ) -> list[Effect]:
-        account = self.account
-        changed = account.orders.apply(
-            order,
-            evidence,
-            now.ns,
-            filled_e2=filled_e2,
-            total_e2=total_e2,
-            price_e4=price_e4,
-            reason=reason,
-        )
-        account.dirty.add(order.market)
-        if not changed:
-            return []
-        return [account.order_effect(order), *account.touched(order.market, now)]
-
-    def _book_parked(self, order: OwnOrder, now: Now) -> list[Effect]:
-        effects: list[Effect] = []
-        if order.order_id:
-            for fill in self.account.positions.unpark(order.order_id):
-                effects += self._book(fill, order, now)
-        return effects
-
-    def _book(self, fill: VenueFill, order: OwnOrder | None, now: Now) -> list[Effect]:
-        account = self.account
-        record = account.positions.book(fill, order)
-        if record is None:
-            return []
-        self.booked_ns = now.ns
-        effects: list[Effect] = [RecordFill(record)]
-        if order is not None:
-            order.booked_e2 += fill.qty_e2
-            account.orders.apply(
-                order, Evidence.FILLED, now.ns, filled_e2=max(order.filled_e2, order.booked_e2)
-            )
-            effects.append(account.order_effect(order))
-        effects.append(
-            Log(
-                "FILL",
-                fields={
-                    "market": fill.market,
-                    "side": fill.side.value,
-                    "price_e4": fill.price_e4,
-                    "qty_e2": fill.qty_e2,
-                    "fee_e6": fill.fee_e6,
-                    "is_taker": fill.is_taker,
-                    "pnl_delta_e6": record.pnl_delta_e6,
-                    "order_id": fill.order_id,
-                    "trade_id": fill.trade_id,
-                    "decision_id": record.decision_id,
-                },
-            )
-        )
-        return effects + account.touched(fill.market, now)
-
-    def _pause(self, market: str, now: Now) -> None:
-        count = self._pauses[market] = self._pauses.get(market, 0) + 1
-        pause_ns = min(_PAUSE_MAX_NS, _PAUSE_MIN_NS << min(count - 1, 6))
-        self.account.hold_until_ns[market] = now.ns + pause_ns
-
-    def _on_dead_group(self, code: str, order: OwnOrder) -> list[Effect]:
-        account = self.account
-        if code not in _GROUP_DEAD or account.groups.get(order.shard) != order.order_group_id:
-            return []
-        # The fuse blew and the feed has not said so yet. A group that triggered is dead for ever.
-        del account.groups[order.shard]
-        return [account.take_over(f"order group of shard {order.shard} refused: {code}")]

@@ -20,9 +20,9 @@ from libs.common.messages.execution import Action, IntentItemV1, ResultItemV1
 from libs.common.runtime.clock import Clock
 from libs.common.subjects import Subjects
 from services.executor.core.account import Now
+from services.executor.core.answers import Answer, NotSent
 from services.executor.core.effects import Effect, Log, SendBatch
 from services.executor.core.engine import Engine
-from services.executor.core.intake import Answer, NotSent
 from services.executor.core.quoting import ExecutionMode
 from services.executor.core.requests import AmendRequest, CancelRequest, CreateRequest
 from services.executor.core.seal import Approved

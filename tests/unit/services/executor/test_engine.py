@@ -17,6 +17,7 @@ from libs.common.kalshi.model import (
 from libs.common.messages.execution import Action, OrderState
 from libs.common.messages.market import MarketState
 from services.executor.core.account import Now
+from services.executor.core.answers import NotSent
 from services.executor.core.effects import (
     MakeGroup,
     PublishPosition,
@@ -27,7 +28,6 @@ from services.executor.core.effects import (
     SendCancels,
     TakeOver,
 )
-from services.executor.core.intake import NotSent
 from services.executor.core.orders import OwnOrder
 from services.executor.core.planner import PlanRules
 from services.executor.core.requests import CreateRequest
