@@ -1,0 +1,220 @@
+"""Latches, emergency lane, permit: what the core decides."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from libs.common.kalshi.model import FeedHeard, OwnFill
+from libs.common.messages.control import HaltV1, PermitV1, ResumeV1
+from libs.common.messages.execution import OrderGroupV1
+from libs.common.runtime.latch_file import LatchWord
+from services.riskguard.core.account import Account, Reading
+from services.riskguard.core.core import RiskguardCore
+from services.riskguard.core.day import TradingDay
+from services.riskguard.core.effects import Effect, Halt
+from services.riskguard.core.emergency import CancelAll, EmergencyLane, Leader, TriggerGroups
+from services.riskguard.core.judge import Patience
+from services.riskguard.core.latches import Latches, WriteLatch
+from services.riskguard.core.limits import Limits
+from services.riskguard.core.marks import Marks
+from services.riskguard.core.open_orders import OpenOrders
+from services.riskguard.core.resume import ResumeDesk
+from tests.support.truth_builders import NOW_MS, S, epoch_event, venue_fill
+
+RUNNING = LatchWord(is_halted=False, halt_sequence=1, reason="")
+ABSENT = LatchWord(is_halted=True, halt_sequence=0, reason="no local latch file")
+RESUME = ResumeV1(halt_sequence=1, nonce="n", reason="r", by="ann", expires_ms=0)
+LIMITS = Limits(
+    trading_enabled=True,
+    daily_loss_e6=10**9,
+    drawdown_e6=10**9,
+    position_e2=1_000,
+    market_exposure_e6=10**12,
+    event_exposure_e6=10**12,
+    account_exposure_e6=10**12,
+    orders_per_minute=100,
+)
+
+
+def guard(word: LatchWord = RUNNING, limits: Limits = LIMITS) -> RiskguardCore:
+    return RiskguardCore(
+        account_id="main",
+        limits=limits,
+        patience=Patience(2 * S, 10 * S, 2 * S, 5_000, 3 * S),
+        account=Account(TradingDay(ZoneInfo("UTC"), 0), Marks(5 * S), OpenOrders("sim")),
+        latches=Latches(word),
+        leader=Leader(0),
+        lane=EmergencyLane(3 * S, S),
+        desk=ResumeDesk(60 * S),
+    )
+
+
+def running_guard(limits: Limits = LIMITS) -> RiskguardCore:
+    """Return a guard that was resumed and has heard from everybody just now."""
+    core = guard(limits=limits)
+    core.on_halt(1, "init", HaltV1(reason="born halted"))
+    core.on_resume(2, RESUME)
+    core.on_control_readable()
+    core.on_reading(Reading(0, (), (), (), ()), 0)
+    core.on_feed(FeedHeard(NOW_MS), 0)
+    core.on_recon_permit(PermitV1(issuer="r", boot="b", counter=1, account="main", is_open=True), 0)
+    core.on_tick(0, NOW_MS)
+    return core
+
+
+def halts(effects: list[Effect]) -> list[Halt]:
+    return [effect for effect in effects if isinstance(effect, Halt)]
+
+
+def test_the_permit_opens_when_everything_is_known_and_good() -> None:
+    assert running_guard().permit(0) == (True, ())
+
+
+def test_silence_of_anything_closes_the_permit() -> None:
+    core = running_guard()
+    is_open, reasons = core.permit(11 * S)
+    assert not is_open
+    core.on_tick(11 * S, NOW_MS)
+    _, reasons = core.permit(11 * S)
+    for word in ("account was read", "feed is silent", "executor is silent", "reconciler's permit"):
+        assert any(word in reason for reason in reasons), word
+
+
+def test_silence_latches_nothing() -> None:
+    core = running_guard()
+    assert halts(core.on_tick(60 * S, NOW_MS)) == []
+    assert not core.latches.state().is_halted
+
+
+def test_trading_disabled_keeps_the_permit_closed() -> None:
+    core = running_guard(
+        Limits(
+            trading_enabled=False,
+            **{n: getattr(LIMITS, n) for n in LIMITS.__struct_fields__ if n != "trading_enabled"},
+        )
+    )
+    assert core.permit(0) == (False, ("trading_enabled is false",))
+
+
+def test_a_passed_limit_halts_at_once_and_once() -> None:
+    core = running_guard()
+    core.on_feed(OwnFill(venue_fill(qty_e2=1_001)), 1)
+    (halt,) = halts(core.on_tick(1, NOW_MS))
+    assert halt.halt.trigger == "position_limit"
+    assert core.latches.state().is_halted
+    assert not core.permit(1)[0]
+    assert halts(core.on_tick(2, NOW_MS)) == []
+
+
+def test_a_resume_does_not_outrun_its_cause() -> None:
+    core = running_guard()
+    core.on_feed(OwnFill(venue_fill(qty_e2=1_001)), 1)
+    (halt,) = halts(core.on_tick(1, NOW_MS))
+    core.on_halt_stored(halt, 3)
+    resume = ResumeV1(halt_sequence=3, nonce="n", reason="r", by="ann", expires_ms=0)
+    core.on_resume(4, resume)
+    assert not core.latches.state().is_halted
+    (again,) = halts(core.on_tick(4 * S, NOW_MS))
+    assert again.msg_id != halt.msg_id
+
+
+def test_a_halt_that_was_only_heard_is_stored_in_our_name_and_never_shows_a_gap() -> None:
+    core = running_guard()
+    core.on_heard("operator", HaltV1(reason="stop"))
+    assert core.latches.state().is_halted
+    assert halts(core.on_tick(1, NOW_MS)) == []
+    (halt,) = halts(core.on_tick(3 * S, NOW_MS))
+    assert halt.stands_for == "operator"
+    core.on_halt_stored(halt, 3)
+    state = core.latches.state()
+    assert state.is_halted
+    assert state.halt_sequence == 3
+    assert not core.latches.fold.heard
+
+
+def test_an_unread_control_stream_is_halted() -> None:
+    core = running_guard()
+    core.on_control_unreadable("no leader")
+    assert not core.permit(0)[0]
+    core.on_control_readable()
+    assert core.permit(0)[0]
+
+
+def test_the_file_remembers_what_the_stream_forgot() -> None:
+    for word in (ABSENT, LatchWord(is_halted=True, halt_sequence=9, reason="fat finger")):
+        core = guard(word)
+        core.on_halt(1, "init", HaltV1(reason="born halted"))
+        core.on_resume(2, RESUME)
+        (halt,) = halts(core.on_control_readable())
+        assert word.reason in halt.halt.reason
+        assert core.latches.state().is_halted
+
+
+def test_a_file_whose_halt_was_lifted_while_we_were_away_is_cleared() -> None:
+    core = guard(LatchWord(is_halted=True, halt_sequence=1, reason="born halted"))
+    core.on_halt(1, "init", HaltV1(reason="born halted"))
+    core.on_resume(2, RESUME)
+    effects = core.on_control_readable()
+    assert [e for e in effects if isinstance(e, WriteLatch)] == [
+        WriteLatch(is_halted=False, halt_sequence=1, reason="resumed by record 2")
+    ]
+    assert not halts(effects)
+
+
+def test_every_halt_is_written_down_before_anything_else() -> None:
+    core = running_guard()
+    effects = core.on_halt(3, "operator", HaltV1(reason="stop"))
+    assert effects[0] == WriteLatch(is_halted=True, halt_sequence=3, reason="stop")
+
+
+def test_a_replayed_permit_is_void() -> None:
+    core = running_guard()
+    closed = PermitV1(issuer="r", boot="b", counter=2, account="main", is_open=False, reasons=("drift",))
+    core.on_recon_permit(closed, 1)
+    core.on_recon_permit(PermitV1(issuer="r", boot="b", counter=1, account="main", is_open=True), 2)
+    core.on_tick(3, NOW_MS)
+    assert any("drift" in reason for reason in core.permit(3)[1])
+
+
+def test_the_lane_waits_for_silence_and_for_orders() -> None:
+    lane = EmergencyLane(3 * S, S)
+    assert lane.step(3 * S, 5, 0, (("g", 0),), 0) is None
+    assert lane.step(3 * S + 1, 0, 0, (("g", 0),), 0) is None
+    assert lane.step(3 * S + 1, 5, 0, (("g", 0),), 0) == TriggerGroups((("g", 0),))
+
+
+def test_the_lane_cancels_all_what_a_trigger_left_and_goes_on() -> None:
+    lane = EmergencyLane(3 * S, S)
+    lane.step(4 * S, 5, 0, (("g", 0),), 0)
+    assert lane.step(4 * S, 5, 0, (("g", 0),), S - 1) is None
+    assert isinstance(lane.step(4 * S, 5, 0, (("g", 0),), S), CancelAll)
+    assert isinstance(lane.step(4 * S, 5, 0, (("g", 0),), 2 * S), CancelAll)
+    assert lane.step(4 * S, 0, 3, (("g", 0),), 3 * S) is None
+
+
+def test_a_trigger_that_the_venue_did_not_confirm_is_followed_by_cancel_all() -> None:
+    lane = EmergencyLane(3 * S, S)
+    lane.step(4 * S, 0, 1, (("g", 0),), 0)
+    lane.on_failed()
+    assert isinstance(lane.step(4 * S, 0, 0, (("g", 0),), S), CancelAll)
+
+
+def test_without_a_known_group_the_lane_cancels_all_at_once() -> None:
+    assert isinstance(EmergencyLane(3 * S, S).step(4 * S, 0, 1, (), 0), CancelAll)
+
+
+def test_a_standby_does_not_speak_for_the_leader() -> None:
+    leader = Leader(0)
+    leader.on_epoch(epoch_event(holder="a"), 1, 0)
+    leader.on_beat("b", 1)
+    assert leader.heard_ns == 1
+    leader.on_beat("a", 2)
+    leader.on_beat("b", 3)
+    assert leader.heard_ns == 2
+
+
+def test_only_the_newest_epochs_groups_are_triggered() -> None:
+    leader = Leader(0)
+    for epoch, name in ((1, "old"), (2, "new-0"), (2, "new-2")):
+        leader.on_group(OrderGroupV1(account="main", epoch=epoch, shard=0, order_group_id=name, limit_e2=1))
+    assert [group for group, _ in leader.groups()] == ["new-0", "new-2"]
