@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from libs.common.domain.ledger import AccountLedger, Fill
 from libs.common.domain.side import Side
 from libs.common.kalshi.model import VenueFill
-from services.reconciler.core.cash import Sums, cash_residual_e6, in_venue_order, position_residual_e2
+from services.reconciler.core.cash import Event, Sums, cash_residual_e6, in_venue_order, position_residual_e2
 from tests.support.truth_builders import settlement, venue_fill
 
 trades = st.lists(
@@ -60,7 +60,7 @@ def test_a_settlement_pays_what_the_ledger_says_wherever_it_is_counted(made: lis
     qty_e2 = ledger.position("A").qty_e2
     paid = settlement("A", yes_e2=max(qty_e2, 0), no_e2=max(-qty_e2, 0), revenue_e6=max(qty_e2, 0) * 10_000)
     ledger.apply_settlement("A", paid.revenue_e6, paid.fee_e6)
-    events = [*fills[:place], paid, *fills[place:]]
+    events: list[Event] = [*fills[:place], paid, *fills[place:]]
     sums = Sums()
     for event in events:
         sums.apply(event)

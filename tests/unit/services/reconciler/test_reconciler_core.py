@@ -81,7 +81,6 @@ class Scene:
         assert publish.is_clear == (not publish.result.drifts)
         return publish.result
 
-    @property
     def is_open(self) -> bool:
         return self.core.permit(self.now)[0]
 
@@ -92,9 +91,9 @@ def kinds(result: ReconResultV1) -> list[str]:
 
 def test_agreement_opens_the_permit_and_age_closes_it() -> None:
     scene = Scene()
-    assert not scene.is_open
+    assert not scene.is_open()
     assert scene.cycle().drifts == ()
-    assert scene.is_open
+    assert scene.is_open()
     scene.core.on_feed(FeedHeard(1), scene.now + 31 * S)
     scene.core.on_renew(RenewV1(account="main", epoch=1, holder="e", counter=1), scene.now + 31 * S)
     assert scene.core.permit(scene.now + 31 * S) == (False, ("the last agreement is too old",))
@@ -115,10 +114,10 @@ def test_a_difference_counts_at_the_second_sight() -> None:
     result = scene.cycle(orders=(orphan,))
     assert kinds(result) == ["orders_only_exchange"]
     assert result.orphaned_detected == 1
-    assert not scene.is_open
+    assert not scene.is_open()
     assert scene.asked[0].order_ids == ("o5",)
     assert scene.cycle().drifts == ()
-    assert scene.is_open
+    assert scene.is_open()
 
 
 def test_an_orphan_that_stays_halts() -> None:
@@ -141,7 +140,7 @@ def test_a_foreign_order_is_reported_and_closes_nothing() -> None:
     result = scene.cycle(orders=(by_hand,))
     assert kinds(result) == ["foreign_order"]
     assert result.drifts[0].action == "alert"
-    assert scene.is_open
+    assert scene.is_open()
     assert not scene.asked
 
 
@@ -209,12 +208,12 @@ def test_a_lost_fill_of_a_dead_executor_waits_for_its_successor() -> None:
     }
     for _ in range(5):
         assert scene.cycle(**parts).drifts == ()
-    assert not scene.is_open
+    assert not scene.is_open()
     scene.core.on_epoch(epoch_event(2, genesis_ms=None, genesis_balance_e6=None), 20, scene.now)
     scene.core.on_fill(fill_event(fill))
     scene.core.on_renew(RenewV1(account="main", epoch=2, holder="e", counter=1), scene.now + CYCLE)
     assert scene.cycle(**parts).drifts == ()
-    assert scene.is_open
+    assert scene.is_open()
     assert not scene.halts
 
 
@@ -287,19 +286,19 @@ def test_a_drop_copy_that_stands_alone_is_an_alert_and_nothing_more() -> None:
     scene.cycle(orders=(venue_order(1),))
     result = scene.cycle(orders=(venue_order(1),))
     assert (result.drifts[0].odd_one_out, result.drifts[0].action) == ("drop_copy", "alert")
-    assert scene.is_open
+    assert scene.is_open()
 
 
 def test_a_new_epoch_bars_until_a_comparison_that_began_after_it_agrees() -> None:
     scene = Scene()
     scene.cycle()
-    assert scene.is_open
+    assert scene.is_open()
     scene.core.on_epoch(epoch_event(2), 20, scene.now)
-    assert not scene.is_open
+    assert not scene.is_open()
     scene.renews = False
     scene.core.on_renew(RenewV1(account="main", epoch=2, holder="e", counter=1), scene.now + CYCLE)
     scene.cycle()
-    assert scene.is_open
+    assert scene.is_open()
 
 
 def test_orders_of_a_dead_epoch_are_history_that_its_successor_clears() -> None:
@@ -312,17 +311,17 @@ def test_orders_of_a_dead_epoch_are_history_that_its_successor_clears() -> None:
         renew = RenewV1(account="main", epoch=2, holder="e", counter=number)
         scene.core.on_renew(renew, scene.now + CYCLE)
         assert scene.cycle().drifts == ()
-    assert scene.is_open
+    assert scene.is_open()
 
 
 def test_before_anybody_led_an_order_of_ours_keeps_the_permit_closed() -> None:
     scene = Scene(leads=False)
     scene.cycle(orders=(venue_order(1),))
-    assert not scene.is_open
+    assert not scene.is_open()
     assert kinds(scene.cycle(orders=(venue_order(1),))) == ["orders_only_exchange"]
-    assert not scene.is_open
+    assert not scene.is_open()
     scene.cycle()
-    assert scene.is_open
+    assert scene.is_open()
 
 
 def test_a_cut_feed_closes_the_permit_and_forgets() -> None:
@@ -330,7 +329,7 @@ def test_a_cut_feed_closes_the_permit_and_forgets() -> None:
     scene.core.on_feed(OwnOrder(venue_order(1)), scene.now)
     scene.cycle(orders=())
     scene.core.on_feed(FeedClosed("cut"), scene.now)
-    assert not scene.is_open
+    assert not scene.is_open()
     scene.cycle()
     assert scene.cycle().drifts == ()
 
