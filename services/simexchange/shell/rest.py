@@ -100,8 +100,7 @@ class RestFace:
         except ReplyError as e:
             self._count(e.kind, path)
             return e.reply
-        except Exception:
-            # An endpoint's edge: the caller gets no text of ours, the log gets all of it.
+        except Exception:  # an endpoint's edge: no text of ours to the caller, all of it to the log
             log.exception("endpoint_failed")
             self.door.counters["internal_server_error"] += 1
             return _BROKEN

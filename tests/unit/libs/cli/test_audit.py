@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from libs.cli.audit import Account, Journal, compare
 from libs.common.domain.side import Side
 from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderStatus, VenuePosition, VenueSettlement
@@ -67,9 +69,10 @@ def intents(*client_order_ids: str) -> list[IntentV1]:
     return [IntentV1(account="main", epoch=1, batch=1, items=items, issued_ns=0)]
 
 
-def account(balance_e6: int, **parts: object) -> Account:
-    empty: dict[str, object] = {"orders": [], "fills": [], "positions": [], "settlements": []}
-    return Account(balance_e6=balance_e6, **{**empty, **parts})  # type: ignore[arg-type] - test shorthand
+def account(balance_e6: int, **parts: Any) -> Account:
+    return Account(
+        balance_e6=balance_e6, **{"orders": [], "fills": [], "positions": [], "settlements": [], **parts}
+    )
 
 
 def test_agreement_leaves_nothing() -> None:

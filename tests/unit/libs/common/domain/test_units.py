@@ -23,7 +23,8 @@ def test_a_price_text_becomes_ten_thousandths(text: str, price_e4: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1.0001", "-0.5", "0.56001", ".5", "0.", "0,5", "٠.٥", "1e-1", " 0.5", "0.5\n", "NaN"]  # noqa: RUF001 - Arabic digits are the point
+    "text",
+    ["", "1.0001", "-0.5", "0.56001", ".5", "0.", "0,5", "٠.٥", "1e-1", " 0.5", "0.5\n", "NaN"],  # noqa: RUF001 - Arabic digits are the point
 )
 def test_a_price_text_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(MalformedNumber):
