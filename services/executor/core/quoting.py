@@ -21,17 +21,17 @@ from dataclasses import dataclass, field
 
 from libs.common.domain.reasons import Reason
 from libs.common.kalshi.budget import AMEND, CANCEL_BATCH, CREATE, DECREASE, TokenBuckets, cost_of
-from libs.common.messages.execution import Action, IntentItemV1
+from libs.common.messages.execution import Action
 from libs.common.risk.model import Refusal
 from services.executor.core.account import Account, Now
 from services.executor.core.approval import Approver
-from services.executor.core.effects import Effect, Log, MakeGroup, SendBatch, SendCancels
+from services.executor.core.effects import Effect, Log, MakeGroup, SendCancels
 from services.executor.core.journal import Draft
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
+from services.executor.core.packing import Packing, refused
 from services.executor.core.planner import Act, PlanRules, ReplaceWith, plan
 from services.executor.core.requests import AmendRequest, CancelRequest, CreateRequest, DecreaseRequest
-from services.executor.core.seal import Approved
 from services.executor.core.target_store import TargetSlot
 
 _UNSCOPED = 0
@@ -45,27 +45,14 @@ class ExecutionMode(enum.StrEnum):
 
 
 @dataclass(slots=True)
-class _Packing:
-    """A batch being filled."""
-
-    number: int
-    items: list[IntentItemV1] = field(default_factory=list)
-    creates: list[Approved] = field(default_factory=list)
-    amends: list[Approved] = field(default_factory=list)
-    decreases: list[DecreaseRequest] = field(default_factory=list)
-    origins_ns: list[tuple[int, int]] = field(default_factory=list)
-    markets: dict[str, None] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class Quoter:
     """Turns targets into batches.
 
     Attributes:
         batch_items: Most requests in one batch.
         batches_max: Batches whose answers may be outstanding.
-        retry_ns: When budget or an open batch held something, it is looked at again then.
-        pauses_ns: Markets that wait for tokens do not make the pass busy before this.
+        batches_open: Batches without all their answers.
+        wake_ns: When tokens or a pause will let something go that was held, None if nothing waits.
     """
 
     account: Account
@@ -161,7 +148,7 @@ class Quoter:
 
     def _batches(self, wants: list[tuple[str, TargetSlot, Act]], now: Now) -> list[Effect]:
         effects: list[Effect] = []
-        packing: _Packing | None = None
+        packing: Packing | None = None
         # Decreases first, creates last: what lowers risk has the first call on the tokens.
         wants.sort(key=lambda want: _RANK[want[2].action])
         for market, slot, act in wants:
@@ -169,7 +156,7 @@ class Quoter:
                 if self.batches_open >= self.batches_max:
                     self._later(market, None)
                     continue
-                packing = _Packing(self.account.journal.next_batch())
+                packing = Packing(self.account.journal.next_batch())
             effects += self._add(packing, market, slot, act, now)
             if len(packing.items) >= self.batch_items:
                 effects.append(self._close(packing, now))
@@ -178,19 +165,11 @@ class Quoter:
             effects.append(self._close(packing, now))
         return effects
 
-    def _close(self, packing: _Packing, now: Now) -> Effect:
+    def _close(self, packing: Packing, now: Now) -> Effect:
         self.batches_open += 1
-        intent = self.account.journal.intent(packing.number, packing.items, now.ms * 1_000_000)
-        return SendBatch(
-            intent,
-            tuple(packing.creates),
-            tuple(packing.amends),
-            tuple(packing.decreases),
-            tuple(packing.origins_ns),
-            tuple(packing.markets),
-        )
+        return packing.close(self.account, now)
 
-    def _add(self, packing: _Packing, market: str, slot: TargetSlot, act: Act, now: Now) -> list[Effect]:
+    def _add(self, packing: Packing, market: str, slot: TargetSlot, act: Act, now: Now) -> list[Effect]:
         account = self.account
         if account.hold_until_ns.get(market, 0) > now.ns:
             self._later(market, account.hold_until_ns[market])
@@ -204,7 +183,7 @@ class Quoter:
         return self._add_amend(packing, order, slot, act, now)
 
     def _add_decrease(
-        self, packing: _Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now
+        self, packing: Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now
     ) -> list[Effect]:
         if not self._pay(DECREASE, order.shard, order.market, now):
             return []
@@ -215,9 +194,9 @@ class Quoter:
         return self._sent(packing, order, slot, act, now)
 
     def _add_amend(
-        self, packing: _Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now
+        self, packing: Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now
     ) -> list[Effect]:
-        market = order.market
+        account, market = self.account, order.market
         amend = AmendRequest(
             order_id=order.order_id,
             client_order_id=order.client_order_id,
@@ -230,58 +209,28 @@ class Quoter:
         )
         answer = self.approver.approve_amend(amend, order, now)
         if isinstance(answer, Refusal):
-            return self._refused(market, slot, act, answer, now)
+            return refused(account, slot, act, answer, now)
         if not self._pay(AMEND, order.shard, market, now):
             return []
         order.pending_price_e4, order.pending_total_e2 = amend.price_e4, amend.total_e2
         order.pending_expires_ms = amend.expires_ms
-        self.account.desk.passed(now.ns)
+        account.desk.passed(now.ns)
         packing.amends.append(answer)
         return self._sent(packing, order, slot, act, now)
 
-    def _sent(self, packing: _Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now) -> list[Effect]:
+    def _sent(self, packing: Packing, order: OwnOrder, slot: TargetSlot, act: Act, now: Now) -> list[Effect]:
         account = self.account
         order.asked_ns = now.ns
         account.orders.apply(order, Evidence.AMEND_SENT, now.ns)
         if act.why != "renew":
             order.decision_id = slot.target.decision_id
-        packing.items.append(
-            IntentItemV1(
-                action=act.action,
-                market=order.market,
-                shard=order.shard,
-                client_order_id=order.client_order_id,
-                order_id=order.order_id,
-                side=order.side,
-                price_e4=act.price_e4,
-                qty_e2=act.qty_e2 if act.action is Action.DECREASE else order.pending_total_e2 or 0,
-                expires_ms=order.pending_expires_ms or 0,
-                decision_id=order.decision_id,
-                book_sequence=slot.target.book_sequence,
-            )
-        )
-        self._measure(packing, slot, act)
-        effects: list[Effect] = [
-            account.order_effect(order),
-            Log(
-                "ORDER_AMEND" if act.action is Action.AMEND else "ORDER_DECREASE",
-                fields={
-                    "market": order.market,
-                    "decision_id": order.decision_id,
-                    "order_id": order.order_id,
-                    "side": order.side.value,
-                    "price_e4": act.price_e4,
-                    "qty_e2": act.qty_e2,
-                    "why": act.why,
-                },
-            ),
-        ]
+        effects = [account.order_effect(order), packing.add_change(order, slot, act)]
         effects += account.touched(order.market, now)
         account.dirty.discard(order.market)
         return effects
 
     def _add_create(
-        self, packing: _Packing, market: str, slot: TargetSlot, act: Act, now: Now
+        self, packing: Packing, market: str, slot: TargetSlot, act: Act, now: Now
     ) -> list[Effect]:
         account = self.account
         shard = account.shard_of(market)
@@ -305,7 +254,7 @@ class Quoter:
         )
         answer = self.approver.approve_create(create, now)
         if isinstance(answer, Refusal):
-            return self._refused(market, slot, act, answer, now)
+            return refused(account, slot, act, answer, now)
         # A batch is billed to the unscoped bucket whatever shard it goes to (kalshi-api 5.4).
         if not self._pay(CREATE, _UNSCOPED if self.mode is ExecutionMode.BATCH else shard, market, now):
             return []
@@ -328,78 +277,10 @@ class Quoter:
         account.orders.apply(order, Evidence.INTENDED, now.ns)
         account.desk.passed(now.ns)
         packing.creates.append(answer)
-        packing.items.append(
-            IntentItemV1(
-                action=Action.CREATE,
-                market=market,
-                shard=shard,
-                client_order_id=create.client_order_id,
-                side=act.side,
-                price_e4=act.price_e4,
-                qty_e2=act.qty_e2,
-                order_group_id=group,
-                expires_ms=create.expires_ms,
-                decision_id=slot.target.decision_id,
-                book_sequence=slot.target.book_sequence,
-            )
-        )
-        self._measure(packing, slot, act)
-        effects: list[Effect] = [
-            Log(
-                "ORDER_PLACE",
-                fields={
-                    "market": market,
-                    "decision_id": slot.target.decision_id,
-                    "side": act.side.value,
-                    "price_e4": act.price_e4,
-                    "qty_e2": act.qty_e2,
-                    "client_order_id": create.client_order_id,
-                    "batch_number": packing.number,
-                },
-            )
-        ]
+        effects = [packing.add_create(create, slot, act)]
         effects += account.touched(market, now)
         account.dirty.discard(market)
         return effects
-
-    def _measure(self, packing: _Packing, slot: TargetSlot, act: Act) -> None:
-        packing.markets[slot.target.market] = None
-        if slot.is_measured and act.why != "renew" and slot.target.origin_mono_ns:
-            packing.origins_ns.append((slot.target.origin_mono_ns, slot.arrived_ns))
-
-    def _refused(self, market: str, slot: TargetSlot, act: Act, refusal: Refusal, now: Now) -> list[Effect]:
-        account = self.account
-        account.counters["refusals"] += 1
-        account.held[Reason.RISK_REFUSED.value] += 1
-        key = (market, act.side.value, refusal.rule)
-        if key in account.recent_audits:
-            return []
-        account.recent_audits.append(key)
-        return [
-            account.audit(
-                "ORDER_REFUSED",
-                now,
-                market=market,
-                decision_id=slot.target.decision_id,
-                reason=act.side.value,
-                status="refused",
-                rule=(refusal.rule, refusal.limit, refusal.was),
-            ),
-            Log(
-                "ORDER_REFUSED",
-                level="WARNING",
-                fields={
-                    "market": market,
-                    "decision_id": slot.target.decision_id,
-                    "side": act.side.value,
-                    "price_e4": act.price_e4,
-                    "qty_e2": act.qty_e2,
-                    "rule": refusal.rule,
-                    "limit": refusal.limit,
-                    "was": refusal.was,
-                },
-            ),
-        ]
 
     def _pay(self, endpoint: tuple[str, str], shard: int, market: str, now: Now) -> bool:
         wait_ns = self.buckets.acquire(cost_of(self.buckets.costs, endpoint), now.ns, shard)

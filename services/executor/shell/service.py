@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
-import msgspec
-
 from libs.common.bus.api import Bus, Handler, Message
 from libs.common.control.latch import LatchState
 from libs.common.kalshi.feed import run_feed
@@ -28,10 +26,11 @@ from libs.common.runtime.latch_file import LatchFile
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Subjects
 from services.executor.core.account import Now
-from services.executor.core.effects import Effect, SendBatch, SendCancels, StartKill, TakeOver
+from services.executor.core.effects import SendBatch, SendCancels, StartKill, TakeOver
 from services.executor.core.engine import Engine
 from services.executor.core.recovery import RecoveryStep
 from services.executor.shell.control import ControlWatch
+from services.executor.shell.counter import Counter
 from services.executor.shell.halt_listener import HaltListener
 from services.executor.shell.killing import Killer
 from services.executor.shell.leadership import Leadership
@@ -51,6 +50,7 @@ _STATUS = WireDecoder(MarketV1)
 _PERMIT = WireDecoder(PermitV1)
 _STOP_COMPARE_S = 3.0
 _ANSWER_S = 3.0
+_FIRST_WORD_S = 0.15
 
 
 class ExecutorApp:
@@ -109,6 +109,7 @@ class ExecutorApp:
         self._take_over_wanted = asyncio.Event()
         self._is_at_work = asyncio.Lock()
         self._malformed: set[str] = set()
+        self._counter = Counter(engine=engine, bus=bus, killer=killer, perform=performer.perform, now=now)
         self._connect_effects()
 
     # What the runner asks -----------------------------------------------------------------------------
@@ -116,11 +117,7 @@ class ExecutorApp:
     @property
     def endpoints(self) -> Mapping[str, Handler]:
         """Return the executor's own endpoints."""
-        return {
-            "cancel_all": self._serve_cancel_all,
-            "orders": self._serve_orders,
-            "positions": self._serve_positions,
-        }
+        return self._counter.endpoints
 
     async def run(self) -> None:
         """Lead and trade until cancelled."""
@@ -318,11 +315,20 @@ class ExecutorApp:
             self._spawn(self._answer(message))
 
     async def _answer(self, message: Message) -> None:
-        """Answer a halt once nothing rests, or with what is so far."""
+        """Answer a halt with our word now, and once more when nothing rests.
+
+        The stock command waits 300 ms from one answer to the next, so the first
+        word cannot wait for the verification.
+        """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(_FIRST_WORD_S):
                 await self._killer.is_idle.wait()
-        await self._control.answer(message, self._word())
+        await self._control.answer(message, self._counter.word())
+        if not self._killer.is_idle.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ANSWER_S):
+                    await self._killer.is_idle.wait()
+            await self._control.answer(message, self._counter.word())
 
     def _on_latch(self, state: LatchState) -> None:
         self._performer.perform(self._engine.on_latch(state))
@@ -367,44 +373,3 @@ class ExecutorApp:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None, "running"
         self._tasks.create_task(work)
-
-    # Endpoints ----------------------------------------------------------------------------------------
-
-    def _word(self) -> dict[str, object]:
-        latch = self._engine.account.gate.latch
-        ladder = self._killer.last
-        return {
-            "service": "executor",
-            "state": self._engine.state.value if latch is not None and not latch.is_halted else "halted",
-            "epoch": self._engine.epoch.number,
-            "halt_sequence": latch.halt_sequence if latch is not None else 0,
-            "resting_orders": sum(1 for order in self._engine.account.orders.live() if order.order_id),
-            "is_verified": ladder is not None and ladder.is_verified,
-        }
-
-    async def _serve_cancel_all(self, message: Message) -> None:
-        effects: list[Effect] = self._engine.cancel_everything(self._now())
-        self._performer.perform(effects)
-        count = sum(len(effect.cancels) for effect in effects if isinstance(effect, SendCancels))
-        await self._bus.respond(message, msgspec.json.encode({"cancels_sent": count, **self._word()}))
-
-    async def _serve_orders(self, message: Message) -> None:
-        account = self._engine.account
-        offset_ns = account.wall_offset_ns
-        orders = [order.message(account.name, offset_ns) for order in account.orders.live()]
-        await self._bus.respond(message, msgspec.json.encode({"orders": orders}))
-
-    async def _serve_positions(self, message: Message) -> None:
-        positions = self._engine.account.positions
-        shown = {
-            market: {"qty_e2": positions.qty_e2(market), "cost_e6": positions.cost_e6(market)}
-            for market in sorted(positions.open_markets)
-        }
-        body = {
-            "account": positions.account,
-            "positions": shown,
-            "fees_e6": positions.fees_e6,
-            "realised_e6": positions.realised_e6,
-            "fills": positions.fill_count,
-        }
-        await self._bus.respond(message, msgspec.json.encode(body))

@@ -1,0 +1,76 @@
+"""What people and other services may ask the executor: its word, its orders, its positions, a clean sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from libs.common.bus.api import Bus, Handler, Message
+from services.executor.core.account import Now
+from services.executor.core.effects import Effect, SendCancels
+from services.executor.core.engine import Engine
+from services.executor.shell.killing import Killer
+
+
+class Counter:
+    """Answers in JSON; nothing here can create an order or lift a halt."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        bus: Bus,
+        killer: Killer,
+        perform: Callable[[list[Effect]], None],
+        now: Callable[[], Now],
+    ) -> None:
+        self._engine = engine
+        self._bus = bus
+        self._killer = killer
+        self._perform = perform
+        self._now = now
+
+    @property
+    def endpoints(self) -> Mapping[str, Handler]:
+        """Return the handlers by endpoint."""
+        return {"cancel_all": self._cancel_all, "orders": self._orders, "positions": self._positions}
+
+    def word(self) -> dict[str, object]:
+        """Return the executor's own word, as a halt's reply carries it."""
+        latch = self._engine.account.gate.latch
+        ladder = self._killer.last
+        return {
+            "service": "executor",
+            "state": self._engine.state.value if latch is not None and not latch.is_halted else "halted",
+            "epoch": self._engine.epoch.number,
+            "halt_sequence": latch.halt_sequence if latch is not None else 0,
+            "resting_orders": sum(1 for order in self._engine.account.orders.live() if order.order_id),
+            "is_verified": ladder is not None and ladder.is_verified,
+        }
+
+    async def _cancel_all(self, message: Message) -> None:
+        effects = self._engine.cancel_everything(self._now())
+        self._perform(effects)
+        count = sum(len(effect.cancels) for effect in effects if isinstance(effect, SendCancels))
+        await self._bus.respond(message, msgspec.json.encode({"cancels_sent": count, **self.word()}))
+
+    async def _orders(self, message: Message) -> None:
+        account = self._engine.account
+        orders = [order.message(account.name, account.wall_offset_ns) for order in account.orders.live()]
+        await self._bus.respond(message, msgspec.json.encode({"orders": orders}))
+
+    async def _positions(self, message: Message) -> None:
+        positions = self._engine.account.positions
+        shown = {
+            market: {"qty_e2": positions.qty_e2(market), "cost_e6": positions.cost_e6(market)}
+            for market in sorted(positions.open_markets)
+        }
+        body = {
+            "account": positions.account,
+            "positions": shown,
+            "fees_e6": positions.fees_e6,
+            "realised_e6": positions.realised_e6,
+            "fills": positions.fill_count,
+        }
+        await self._bus.respond(message, msgspec.json.encode(body))
