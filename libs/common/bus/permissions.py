@@ -64,6 +64,8 @@ class Grants:
     subscribe: tuple[str, ...]
     may_answer: bool
     """Whether it may publish to the reply subject of what it received."""
+    deny_subscribe: tuple[str, ...] = ()
+    """Not delivered although a wider pattern is allowed."""
 
 
 def grants(env: Env, identity: str) -> Grants:
@@ -95,8 +97,11 @@ def grants(env: Env, identity: str) -> Grants:
     if identity == OPERATOR:
         # `nats micro ls`, `nats stream ls` and `nats req` with the stock command and its own inboxes.
         publish += ["$SRV.>", f"{_API}INFO", f"{_API}STREAM.NAMES", f"{_API}STREAM.LIST"]
-        subscribe += ["_INBOX.>"]
-        return Grants(tuple(publish), tuple(subscribe), may_answer=False)
+        # The whole environment with one pattern, as people ask for it, but still no one's questions.
+        subscribe = [f"{subjects.root}.>", config_subject(env, ">"), f"_R.{identity}.>", "_INBOX.>"]
+        return Grants(
+            tuple(publish), tuple(subscribe), may_answer=False, deny_subscribe=(f"{subjects.root}.svc.>",)
+        )
     subscribe += [f"{subjects.root}.svc.{identity}.>", "$SRV.>"]
     return Grants(tuple(publish), tuple(subscribe), may_answer=True)
 
@@ -157,10 +162,11 @@ def _user(env: Env, name: str, password: str) -> str:
         if granted.may_answer
         else ""
     )
+    denied = f", deny: [{_list(granted.deny_subscribe)}]" if granted.deny_subscribe else ""
     return (
         f"    {{ user: {_quoted(name)}, password: {_quoted(password)}, permissions: {{\n"
         f"        publish: {{ allow: [{_list(granted.publish)}] }},\n"
-        f"        subscribe: {{ allow: [{_list(granted.subscribe)}] }}{answers}\n"
+        f"        subscribe: {{ allow: [{_list(granted.subscribe)}]{denied} }}{answers}\n"
         "    } }"
     )
 
