@@ -97,7 +97,8 @@ async def test_a_wrongly_signed_handshake_is_refused(quiet: RunningExchange, wro
 async def test_snapshot_and_deltas_rebuild_the_book_that_rest_shows(tmp_path: Path) -> None:
     lines = busy_lines(3_000, ms_between=5)
     folder = write_recording(tmp_path / "tape", lines)
-    async with running_exchange(tmp_path, tape=str(folder), speed=10.0) as exchange, exchange.feed() as feed:
+    options = {"tape": str(folder), "speed": 10.0, "probe_s": 0.0}
+    async with running_exchange(tmp_path, **options) as exchange, exchange.feed() as feed:
         await feed.say(
             "subscribe", channels=["orderbook_delta"], market_tickers=[MARKET], use_yes_price=False
         )
@@ -155,7 +156,7 @@ async def test_clocks_rise_and_are_the_same_on_every_connection(busy: RunningExc
         for feed in (one, two):
             mine: dict[int, list[tuple[str, str]]] = defaultdict(list)
             last = 0
-            for _ in range(60):
+            for _ in range(30):
                 message = await feed.next()
                 if message["type"] == "orderbook_delta":
                     body = message["msg"]

@@ -82,9 +82,9 @@ class RunningExchange:
     async def feed(self, key: str = "trade", **options: Any) -> AsyncIterator[Feed]:
         """Open a WebSocket connection."""
         headers = self.signer(key).headers("GET", "/trade-api/ws/v2", time.time_ns() // 1_000_000)
-        async with connect(
-            self.at.ws_url, additional_headers=headers, ping_interval=None, **options
-        ) as connection:
+        # A reader that leaves in the middle of a burst does not wait for the rest of it.
+        options = {"ping_interval": None, "close_timeout": 0.2, **options}
+        async with connect(self.at.ws_url, additional_headers=headers, **options) as connection:
             yield Feed(connection)
 
 
