@@ -262,3 +262,26 @@ async def test_orderly_end_leaves_nothing_resting_and_no_foreign_order_touched(w
     await world.until_resting(3)
     await executor.stop()
     assert [order["client_order_id"] for order in await world.resting()] == ["somebody-else"]
+
+
+async def test_malformed_messages_are_counted_and_change_nothing_while_endpoints_answer(world: World) -> None:
+    await started(world)
+    executor = await world.start()
+    await executor.bus.serve("executor", executor.app.endpoints, {})
+    await world.target(BID)
+    await world.until_resting(1)
+    for family, key in (("target", world.market), ("md.top", world.market), ("permit.risk", "main")):
+        for garbage in (b"", b"{", b"[]", b'{"market":1}', b"\xff" * 1_000):
+            await world.bus.publish(world.subjects.of(family, key), garbage)
+    await eventually(lambda: executor.counter("malformed") >= 3)
+    assert len(await world.resting()) == 1
+    assert executor.app.status().state == "running"
+
+    orders = await world.bus.request(world.subjects.of("svc", "executor", "orders"), b"")
+    assert world.market.encode() in orders.data
+    positions = await world.bus.request(world.subjects.of("svc", "executor", "positions"), b"")
+    assert b'"fees_e6":0' in positions.data
+    await world.target()
+    cancelled = await world.bus.request(world.subjects.of("svc", "executor", "cancel_all"), b"")
+    assert b'"cancels_sent"' in cancelled.data
+    await world.until_resting(0)

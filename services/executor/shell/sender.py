@@ -21,6 +21,7 @@ from libs.common.runtime.clock import Clock
 from libs.common.subjects import Subjects
 from services.executor.core.account import Now
 from services.executor.core.answers import Answer, NotSent
+from services.executor.core.batch_log import batch_cancel, batch_cancelled, batch_place, batch_placed
 from services.executor.core.effects import Effect, Log, SendBatch
 from services.executor.core.engine import Engine
 from services.executor.core.quoting import ExecutionMode
@@ -62,6 +63,7 @@ class Sender:
         self._clock = clock
         self._now = now
         self._perform = perform
+        self._cancel_batches = 0
         self.on_fence_lost: Callable[[str], None] = lambda _: None
         self.on_quiet: Callable[[], None] = lambda: None
 
@@ -69,6 +71,8 @@ class Sender:
         """Send one batch and hand every answer to the core, whatever happens."""
         answers: dict[str, Answer] = {}
         began_ns = self._clock.mono_ns()
+        run = self._engine.account.run
+        self._perform(batch_place(run, batch.intent))
         why = await self._journal(batch)
         if why is None:
             why = self._spend(batch)
@@ -89,10 +93,14 @@ class Sender:
                 self._take(item, NotSent(why), answers)
         latency_us = (self._clock.mono_ns() - began_ns) // 1_000
         self._finish(batch, answers, latency_us)
+        self._perform(batch_placed(run, batch.intent, answers))
 
     async def send_cancels(self, cancels: Sequence[CancelRequest]) -> None:
         """Cancel with one request; asks nobody, needs no bus."""
         self._engine.account.counters["http_calls"] += 1
+        self._cancel_batches += 1
+        run, number = self._engine.account.run, self._cancel_batches
+        self._perform(batch_cancel(run, number, cancels))
         refs = [(cancel.order_id, cancel.market, cancel.shard) for cancel in cancels]
         outcomes = await self._canceller.cancel_batch(refs)
         effects: list[Effect] = []
@@ -101,7 +109,7 @@ class Sender:
             effects += self._engine.intake.on_cancel_answer(cancel, outcome, now)
             effects.append(_order_result(cancel.market, cancel.decision_id, "cancel", outcome, 0))
         self._pace(outcomes, 0)
-        self._perform(effects)
+        self._perform(effects + batch_cancelled(run, number, cancels, outcomes))
 
     async def trigger_group(self, order_group_id: str, shard: int) -> bool:
         """Trigger a group; return whether that is now certain."""
