@@ -290,15 +290,18 @@ class ReconcilerCore:
         return effects, drifts
 
     def _testified(self, ripe: list[Ripe], green: list[Difference]) -> tuple[list[Ripe], list[Difference]]:
-        """Keep back what the executor might have explained had it lived: a crash is not a lie.
+        """Keep back what the executor might still explain: a crash is not a lie.
 
-        Its successor, by living on, either explains it or stands by it.
+        It explains, or stands by it, by living on; a new leader first puts its books in order.
         """
-        counts = [r for r in ripe if not needs_executor(r.difference) or self._has_lived_since(r.first_ns)]
-        return counts, [*green, *(r.difference for r in ripe if r not in counts)]
+        counts = [item for item in ripe if self._is_testified(item)]
+        return counts, [*green, *(item.difference for item in ripe if item not in counts)]
 
-    def _has_lived_since(self, first_ns: int) -> bool:
-        return self.executor.epoch is None or self.executor.has_lived_since(first_ns)
+    def _is_testified(self, item: Ripe) -> bool:
+        if not needs_executor(item.difference) or self.executor.epoch is None:
+            return True
+        is_orphan = item.difference.kind is Kind.ORDERS_ONLY_EXCHANGE
+        return self.executor.has_lived_since(item.first_ns) and (is_orphan or self._may_halt())
 
     def _may_halt(self) -> bool:
         """Return whether the leader has agreed once in its epoch, or has had all the time to recover."""

@@ -168,6 +168,7 @@ def test_an_order_on_its_way_is_no_evidence_until_it_is_too_long_on_its_way() ->
 
 def test_other_terms_than_the_venues_are_found() -> None:
     scene = Scene()
+    scene.cycle()
     scene.core.on_order(order_event(1, price_e4=4_100), 11, scene.now)
     scene.core.on_feed(OwnOrder(venue_order(1)), scene.now)
     scene.cycle(orders=(venue_order(1),))
@@ -299,6 +300,23 @@ def test_a_new_epoch_bars_until_a_comparison_that_began_after_it_agrees() -> Non
     scene.core.on_renew(RenewV1(account="main", epoch=2, holder="e", counter=1), scene.now + CYCLE)
     scene.cycle()
     assert scene.is_open()
+
+
+def test_while_a_new_leader_puts_its_books_in_order_nothing_is_held_against_it() -> None:
+    scene = Scene()
+    fill = venue_fill(venue_ms=NOW_MS)
+    parts = {
+        "fills": (fill,),
+        "positions": (venue_position(100),),
+        "balance_e6": 1_000_000_000 - 400_000,
+    }
+    for _ in range(4):
+        assert scene.cycle(**parts).drifts == ()
+        assert not scene.is_open()
+    for _ in range(3):
+        result = scene.cycle(**parts)
+    assert kinds(result) == ["fill"]
+    assert scene.halts
 
 
 def test_orders_of_a_dead_epoch_are_history_that_its_successor_clears() -> None:
