@@ -190,5 +190,5 @@ async def _trade(scene: Scene) -> list[Any]:
 async def _settled_result(scene: Scene) -> Any:
     """Return a result of a comparison in which nothing is young any more."""
     cycles = scene.app.status().counters["cycles"]
-    await eventually(lambda: scene.app.status().counters["cycles"] > cycles + 4, 10)
+    await eventually(lambda: scene.app.status().counters["cycles"] > cycles + 2, 10)
     return await ask(scene.bus, "reconciler", "run_now")

@@ -17,6 +17,7 @@ from libs.common.kalshi.transport import make_transport
 from libs.common.messages.base import encode
 from libs.common.messages.control import HaltV1, PermitV1
 from libs.common.messages.execution import OrderGroupV1
+from libs.common.messages.risk import AuditRiskV1, ExposureV1, PnlV1
 from libs.common.runtime.app import App
 from libs.common.runtime.clock import SystemClock
 from services.riskguard.core.limits import Limits
@@ -174,6 +175,9 @@ async def test_the_local_latch_survives_the_loss_of_the_stream(scene: Scene, tmp
 
 async def test_a_limit_that_is_passed_halts_and_refuses_to_resume_until_overruled(scene: Scene) -> None:
     scene.limits = replace(WIDE, position_e2=100)
+    results = await Ear.on(scene.bus, SUBJECTS.all_of("risk.pnl"), PnlV1)
+    exposures = await Ear.on(scene.bus, SUBJECTS.all_of("risk.exposure"), ExposureV1)
+    changes = await Ear.on(scene.bus, SUBJECTS.all_of("audit.risk"), AuditRiskV1)
     app = await scene.guard()
     await scene.closed("born halted")
     assert (await scene.resume())["is_accepted"]
@@ -188,6 +192,8 @@ async def test_a_limit_that_is_passed_halts_and_refuses_to_resume_until_overrule
     await scene.opened()
     limits = await ask(scene.bus, "riskguard", "limits")
     assert limits["now"]["positions"] == {scene.market: 200}
+    await eventually(lambda: results.last.fees_e6 > 0 and exposures.last.exposure_e6 > 0)
+    await eventually(lambda: "position_limit" in {change.trigger for change in changes.heard})
 
 
 async def test_the_emergency_lane_triggers_the_groups_of_a_silent_executor(scene: Scene) -> None:

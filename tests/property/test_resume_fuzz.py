@@ -61,7 +61,7 @@ messages = st.one_of(
 
 
 @given(st.lists(messages, max_size=20), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_invented_message_resumes(sent: list[bytes], has_begun: bool) -> None:
     desk = Desk()
     if has_begun:
