@@ -1,9 +1,9 @@
 """`dora demo`: a fresh world, a look at it while it trades, an orderly end, and the audit.
 
-The end goes in the order that the issue names: no new quotes (strategy ends),
-nothing rests (cancelled and verified at the exchange), the last fills and
-settlements are in, the executor closes its gate and ends; only then is our
-journal compared with the exchange's own account.
+The end goes in order: the gate closes, nothing rests (cancelled and verified at
+the exchange), the strategy ends, the last fills and settlements are in, the
+other services end; only then is our journal compared with the exchange's own
+account.
 """
 
 from __future__ import annotations
@@ -175,10 +175,11 @@ class Demo:
         """End in order and return the gate's word from before."""
         await watcher.poll()
         gate, _ = display.gate(watcher.view)
-        self._say("ending: no new quotes, orders cancelled and verified, evidence in")
-        await world.supervisor.stop("strategy")
+        self._say("ending: gate closed, orders cancelled and verified, evidence in")
+        # The gate first: quotes that outlive their strategy by a few seconds are a gift to the informed.
         with contextlib.suppress(BusError):
-            await bus.request(self._subjects.of("svc", "executor", "cancel_all"), b"{}", timeout_s=5.0)
+            await bus.request(self._subjects.of("svc", "executor", "drain"), b"{}", timeout_s=5.0)
+        await world.supervisor.stop("strategy")
         tally = watcher.view.tally
 
         def nothing_rests() -> bool:

@@ -137,15 +137,19 @@ class Account:
         )
         self.dirty.add(market)
         self.wall_offset_ns = now.ms * 1_000_000 - now.ns
-        return [self.position_effect(market)]
+        return self.position_effects(market)
 
-    def position_effect(self, market: str) -> Effect:
-        """Return the market's position, to be published."""
-        return PublishPosition(
-            self.positions.message(
-                market, self.orders.of_market(market), has_unknown=self.orders.has_unknown(market)
-            )
+    def position_effects(self, market: str) -> list[Effect]:
+        """Return the market's position, to be published; nothing before it is known.
+
+        A process that has not read its journal yet would say flat, and be believed.
+        """
+        if not (self.gate.is_recovered or self.gate.is_rebuilt):
+            return []
+        message = self.positions.message(
+            market, self.orders.of_market(market), has_unknown=self.orders.has_unknown(market)
         )
+        return [PublishPosition(message)]
 
     def order_effect(self, order: OwnOrder) -> Effect:
         """Return the order's newest state, to be journalled."""

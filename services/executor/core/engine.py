@@ -197,12 +197,13 @@ class Engine:
             effects += self._each_second(now)
         return effects
 
-    def cancel_everything(self, now: Now) -> list[Effect]:
-        """Cancel every order of ours that has a name and no cancel under way."""
+    def cancel_everything(self, now: Now, *, only: frozenset[str] | None = None) -> list[Effect]:
+        """Cancel every order of ours that has a name and no cancel under way, or those of these venue ids."""
         cancels: list[CancelRequest] = []
         effects: list[Effect] = []
         for order in list(self.account.orders.live()):
-            if order.order_id and not order.is_in_flight:
+            is_meant = only is None or order.order_id in only
+            if is_meant and order.order_id and not order.is_in_flight:
                 effects += self.quoter.cancel(order, cancels, now)
         size = self.quoter.batch_items
         batches = [
@@ -350,7 +351,9 @@ class Engine:
         account.orders.forget_ended(now.ns)
         account.dirty |= account.orders.markets() | account.targets.markets()
         account.recent_audits.clear()
-        effects: list[Effect] = [account.position_effect(m) for m in sorted(account.known_markets())]
+        effects: list[Effect] = [
+            effect for m in sorted(account.known_markets()) for effect in account.position_effects(m)
+        ]
         for order in account.orders.unresolved():
             is_stuck = order.is_unknown and now.ns - order.unknown_ns > self.stuck_ns
             if is_stuck and order.client_order_id not in self._stuck:

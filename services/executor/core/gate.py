@@ -48,6 +48,7 @@ class Gate:
         account: Whose permits count.
         issuers: Which permits are needed.
         is_recovered: True once start-up has rebuilt and verified everything.
+        is_rebuilt: True once this process knows its positions; a takeover from itself keeps them.
         renewed_ns: When the epoch was last renewed, None without an epoch.
         is_fence_lost: True for good once another leader was seen.
         latch: Fold of the control stream.
@@ -59,6 +60,7 @@ class Gate:
     limits: GateLimits
     issuers: tuple[str, ...] = ("risk", "recon")
     is_recovered: bool = False
+    is_rebuilt: bool = False
     renewed_ns: int | None = None
     is_fence_lost: bool = False
     latch: LatchState | None = None

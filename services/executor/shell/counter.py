@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -11,6 +11,12 @@ from services.executor.core.account import Now
 from services.executor.core.effects import Effect, SendCancels
 from services.executor.core.engine import Engine
 from services.executor.shell.killing import Killer
+
+
+class _CancelAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of ``cancel_all``: the venue's order ids, or none for every order."""
+
+    order_ids: tuple[str, ...] | None = None
 
 
 class Counter:
@@ -24,17 +30,24 @@ class Counter:
         killer: Killer,
         perform: Callable[[list[Effect]], None],
         now: Callable[[], Now],
+        drain: Callable[[], Awaitable[None]],
     ) -> None:
         self._engine = engine
         self._bus = bus
         self._killer = killer
         self._perform = perform
         self._now = now
+        self._drain_now = drain
 
     @property
     def endpoints(self) -> Mapping[str, Handler]:
         """Return the handlers by endpoint."""
-        return {"cancel_all": self._cancel_all, "orders": self._orders, "positions": self._positions}
+        return {
+            "cancel_all": self._cancel_all,
+            "drain": self._drain,
+            "orders": self._orders,
+            "positions": self._positions,
+        }
 
     def word(self) -> dict[str, object]:
         """Return the executor's own word, as a halt's reply carries it."""
@@ -50,10 +63,20 @@ class Counter:
         }
 
     async def _cancel_all(self, message: Message) -> None:
-        effects = self._engine.cancel_everything(self._now())
+        try:
+            ask = msgspec.json.decode(message.data or b"{}", type=_CancelAsk)
+        except msgspec.DecodeError:
+            ask = _CancelAsk()  # cancels are never refused for their form; unreadable means all
+        only = None if ask.order_ids is None else frozenset(ask.order_ids)
+        effects = self._engine.cancel_everything(self._now(), only=only)
         self._perform(effects)
         count = sum(len(effect.cancels) for effect in effects if isinstance(effect, SendCancels))
         await self._bus.respond(message, msgspec.json.encode({"cancels_sent": count, **self.word()}))
+
+    async def _drain(self, message: Message) -> None:
+        # Closes the gate for the rest of this process's life: the first half of an orderly stop.
+        await self._drain_now()
+        await self._bus.respond(message, msgspec.json.encode(self.word()))
 
     async def _orders(self, message: Message) -> None:
         account = self._engine.account

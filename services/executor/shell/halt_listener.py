@@ -71,6 +71,11 @@ class HaltListener:
             raise RuntimeError("halt listener could not connect") from self.failure
 
     @property
+    def heard_ns(self) -> int:
+        """Return the monotonic time at which the newest halt closed the gate, 0 before any."""
+        return self._flag.heard_ns
+
+    @property
     def is_alive(self) -> bool:
         """Return whether the thread still listens."""
         return self._thread.is_alive() and self.failure is None

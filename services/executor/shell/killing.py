@@ -54,6 +54,16 @@ class Killer:
             self._engine.account.gate.is_killing = False
         return ladder
 
+    def gauges(self) -> dict[str, float]:
+        """Return whether the newest ladder is verified and how long that took, microseconds."""
+        ladder = self.last
+        if ladder is None:
+            return {"halt_verified": 0.0}
+        gauges = {"halt_verified": float(ladder.is_verified)}
+        if ladder.is_verified:
+            gauges["halt_verified_us"] = float(ladder.rungs_us["verified"])
+        return gauges
+
     async def _walk(self, ladder: KillLadder) -> None:
         step = ladder.first(self._now().ns)
         listing_failures = 0

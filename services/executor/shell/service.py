@@ -109,7 +109,9 @@ class ExecutorApp:
         self._take_over_wanted = asyncio.Event()
         self._is_at_work = asyncio.Lock()
         self._malformed: set[str] = set()
-        self._counter = Counter(engine=engine, bus=bus, killer=killer, perform=performer.perform, now=now)
+        self._counter = Counter(
+            engine=engine, bus=bus, killer=killer, perform=performer.perform, now=now, drain=self._drain
+        )
         self._connect_effects()
 
     # What the runner asks -----------------------------------------------------------------------------
@@ -139,16 +141,24 @@ class ExecutorApp:
 
     async def stop(self, reason: str) -> None:
         """Close the gate, cancel everything, verify, compare a last time, let go."""
-        self._engine.account.gate.is_stopping = True
+        await self._drain(f"stop: {reason}")
         if not self._engine.epoch.is_leading:
             return
         async with self._is_at_work:
             if self._recovering.recovery.is_done:
-                await self._killer.kill(f"stop: {reason}", with_cancel_all=False)
                 await self._compare_last()
         await self._publisher.flush(2.0)
         await self._leadership.release()
         await self._listener.stop()
+
+    async def _drain(self, reason: str = "drain") -> None:
+        """Close the gate for good in this process and take everything of ours out of the venue."""
+        self._engine.account.gate.is_stopping = True
+        if not self._engine.epoch.is_leading:
+            return  # a standby holds the lock while it waits for the leader's silence, and has nothing out
+        async with self._is_at_work:
+            if self._recovering.recovery.is_done:
+                await self._killer.kill(reason, with_cancel_all=False)
 
     def status(self) -> AppStatus:
         """Return the gate's word and why."""
@@ -159,7 +169,12 @@ class ExecutorApp:
             state="standby" if is_standby else engine.state.value,
             reasons=tuple(engine.reasons),
             counters=engine.counters(),
-            gauges={**engine.gauges(), "journal_waiting": float(self._publisher.waiting)},
+            gauges={
+                **engine.gauges(),
+                "journal_waiting": float(self._publisher.waiting),
+                "halt_heard_mono_ns": float(self._listener.heard_ns),
+                **self._killer.gauges(),
+            },
         )
 
     # Life ---------------------------------------------------------------------------------------------
@@ -176,7 +191,7 @@ class ExecutorApp:
             await self._leadership.lead(self._recovering.genesis)
             self._engine.began_epoch(self._engine.epoch.number)
             await self._recovering.recover()
-            self._engine.account.gate.is_recovered = True
+            self._engine.account.gate.is_rebuilt = self._engine.account.gate.is_recovered = True
         self._pass_soon()
         while True:
             await self._take_over_wanted.wait()

@@ -382,7 +382,7 @@ def test_position_message_carries_own_quantity_by_price() -> None:
     resting(desk)
     (first, *_) = desk.engine.on_status(a_status("M-2"), desk.now)
     assert isinstance(first, PublishPosition)
-    shown = desk.engine.account.position_effect(MARKET)
+    (shown,) = desk.engine.account.position_effects(MARKET)
     assert isinstance(shown, PublishPosition)
     assert [(r.side, r.price_e4, r.qty_e2) for r in shown.position.resting] == [
         (Side.ASK, 5_200, 500),
@@ -404,3 +404,30 @@ def test_target_for_a_market_without_a_book_is_not_quoted() -> None:
     desk = a_desk()
     desk.engine.on_target(a_target(*BOTH, market="M-9"), desk.now)
     assert [e for e in desk.engine.run_pass(desk.now) if isinstance(e, SendBatch)] == []
+
+
+def test_no_position_is_told_before_the_journal_has_been_read() -> None:
+    desk = a_desk()
+    desk.engine.account.gate.is_recovered = False
+
+    assert not desk.engine.account.position_effects(MARKET)
+
+
+def test_a_takeover_from_itself_goes_on_telling_positions() -> None:
+    desk = a_desk()
+    desk.engine.account.gate.is_rebuilt = True
+    desk.engine.account.gate.is_recovered = False
+
+    assert desk.engine.account.position_effects(MARKET)
+
+
+def test_named_orders_are_cancelled_alone() -> None:
+    desk = a_desk()
+    resting(desk)
+    bid, ask = sorted(desk.engine.account.orders.live(), key=lambda order: order.side.value, reverse=True)
+
+    effects = desk.engine.cancel_everything(desk.now, only=frozenset({bid.order_id}))
+
+    (sent,) = [effect for effect in effects if isinstance(effect, SendCancels)]
+    assert [cancel.order_id for cancel in sent.cancels] == [bid.order_id]
+    assert not ask.is_in_flight
