@@ -12,9 +12,11 @@ what a halt or a resume means. Rules of the file:
 * Records may arrive twice or out of order (a live subscription beside a replay):
   the fold depends on sequences only, never on arrival.
 * A halt heard on the core subject that the stream has not stored yet has no
-  sequence. It latches by itself until its stored copy arrives (`on_halt`) or the
+  sequence. It latches by itself until its own stored copy arrives (`on_halt`) or the
   executor has stored it in its own name (`stored_for`), so that a resume can name
-  it and losing the stream cannot lose the halt.
+  it and losing the stream cannot lose the halt. An older halt of its source that is
+  read again is not its copy; neither is one in other words, or one that was lifted
+  before the stream was read whole.
 * Unreadable is halted (`unreadable`), until a whole read succeeds (`readable`).
 """
 
@@ -79,16 +81,14 @@ class LatchFold:
     def on_halt(self, sequence: int, source: str, halt: HaltV1) -> None:
         """Take one stored halt."""
         assert sequence > 0, sequence
+        is_new = sequence not in self._halts
         self._halts[sequence] = (source, halt)
-        self._heard.pop(source, None)
+        if is_new and not self._unreadable and self._heard.get(source) == halt:
+            del self._heard[source]
 
     def on_heard(self, source: str, halt: HaltV1) -> None:
         """Take a halt from the core subject; its stored copy comes before, later, or never."""
-        lifted, _ = self._lifted_up_to()
-        is_stored = any(
-            sequence > lifted and stored == (source, halt) for sequence, stored in self._halts.items()
-        )
-        if not is_stored:
+        if not self._is_stored(source, halt):
             self._heard[source] = halt
 
     def stored_for(self, source: str) -> None:
@@ -107,6 +107,9 @@ class LatchFold:
 
     def readable(self) -> None:
         """Say that the whole stream has been read up to now."""
+        if self._unreadable:
+            # Only now is it known which of the stored halts were lifted.
+            self._heard = {s: halt for s, halt in self._heard.items() if not self._is_stored(s, halt)}
         self._unreadable = ""
 
     @property
@@ -139,6 +142,11 @@ class LatchFold:
         return LatchState(
             True, newest, 0, strongest.halt.level, strongest.halt.reason, strongest.source, open_halts
         )
+
+    def _is_stored(self, source: str, halt: HaltV1) -> bool:
+        """Return whether an unlifted stored halt says the same."""
+        lifted, _ = self._lifted_up_to()
+        return any(sequence > lifted and stored == (source, halt) for sequence, stored in self._halts.items())
 
     def _lifted_up_to(self) -> tuple[int, int]:
         """Return the newest halt that a valid resume names, and that resume's sequence."""

@@ -62,6 +62,8 @@ class RiskguardCore:
     _halted_ns: dict[str, int] = field(default_factory=dict)
     _overruled: dict[str, int] = field(default_factory=dict)
     _heard_since: dict[str, int] = field(default_factory=dict)
+    _storing: dict[str, str] = field(default_factory=dict)
+    """Halts of ours on their way to the stream: message id to the source that they stand for."""
     _is_control_read: bool = False
     _numbers: int = 0
 
@@ -132,6 +134,7 @@ class RiskguardCore:
 
     def on_halt_stored(self, stored: Halt, sequence: int) -> list[Effect]:
         """Take the acknowledgement of a halt of ours, and of one that it stands for."""
+        self._storing.pop(stored.msg_id, None)
         effects = self.on_halt(sequence, "riskguard", stored.halt)
         if stored.stands_for:
             self.latches.fold.stored_for(stored.stands_for)
@@ -279,9 +282,11 @@ class RiskguardCore:
         self._numbers += 1
         # The latch holds from here on, whatever becomes of the message.
         self.latches.on_heard("riskguard", halt)
+        ours = Halt(halt, f"halt-{self._numbers}-{now_ns}")
+        self._storing[ours.msg_id] = "riskguard"
         return [
             *self._settle_latches(),
-            Halt(halt, f"halt-{self._numbers}-{now_ns}"),
+            ours,
             Log(event, halt.reason, "CRITICAL", {"trigger": halt.trigger, "by": halt.by}),
         ]
 
@@ -291,11 +296,12 @@ class RiskguardCore:
         effects: list[Effect] = []
         for source, halt in heard.items():
             since_ns = self._heard_since.setdefault(source, now_ns)
-            if source != "riskguard" and now_ns - since_ns > _STORE_HEARD_NS:
+            if source not in self._storing.values() and now_ns - since_ns > _STORE_HEARD_NS:
                 self._heard_since[source] = now_ns
                 self._numbers += 1
                 ours = msgspec.structs.replace(halt, reason=f"heard from {source}: {halt.reason}")
                 effects.append(Halt(ours, f"heard-{self._numbers}-{now_ns}", source))
+                self._storing[f"heard-{self._numbers}-{now_ns}"] = source
         self._heard_since = {source: since for source, since in self._heard_since.items() if source in heard}
         return effects
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from libs.common.control.latch import LatchFold, LatchState
-from libs.common.messages.control import HaltV1, ResumeV1
+from libs.common.messages.control import HaltV1, ResumeV1, ScopeKind
 from libs.common.runtime.latch_file import LatchWord
 
 
@@ -70,7 +70,7 @@ class Latches:
         """Return what to write into the file, and a halt that only the file remembers, to be stored again."""
         state = self.state()
         if not self._is_read:
-            return None, None
+            return self._settle_heard(state), None
         if self._written is None and not state.is_halted and self._file_is_newer(state):
             # The stream knows nothing of the halt in the file, or of any file: it is not the stream we knew.
             if self._restores:
@@ -95,4 +95,13 @@ class Latches:
     def _file_is_newer(self, state: LatchState) -> bool:
         if not self.word.is_halted:
             return False
-        return self.word.halt_sequence == 0 or self.word.halt_sequence > state.halt_sequence
+        # 0: heard and never stored, or no file; below 0 (`UNSTORED`): a file that cannot be read.
+        return self.word.halt_sequence <= 0 or self.word.halt_sequence > state.halt_sequence
+
+    def _settle_heard(self, state: LatchState) -> WriteLatch | None:
+        """Write down a halt that was heard while the stream cannot be read: nothing else may remember it."""
+        heard = next((h for h in state.halts if not h.sequence and h.halt.scope is ScopeKind.ACCOUNT), None)
+        if heard is None or self._written == (True, 0):
+            return None
+        self._written = (True, 0)
+        return WriteLatch(is_halted=True, halt_sequence=0, reason=heard.halt.reason)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from libs.common.kalshi.model import FeedHeard, OwnFill
 from libs.common.messages.control import HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import OrderGroupV1
-from libs.common.runtime.latch_file import LatchWord
+from libs.common.runtime.latch_file import UNSTORED, LatchWord
 from services.riskguard.core.account import Account, Reading
 from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.day import TradingDay
@@ -218,3 +218,47 @@ def test_only_the_newest_epochs_groups_are_triggered() -> None:
     for epoch, name in ((1, "old"), (2, "new-0"), (2, "new-2")):
         leader.on_group(OrderGroupV1(account="main", epoch=epoch, shard=0, order_group_id=name, limit_e2=1))
     assert [group for group, _ in leader.groups()] == ["new-0", "new-2"]
+
+
+def test_a_file_that_cannot_be_read_is_no_leave_to_trade() -> None:
+    core = guard(LatchWord(is_halted=True, halt_sequence=UNSTORED, reason="local latch file unreadable"))
+    core.on_halt(1, "init", HaltV1(reason="born halted"))
+    core.on_resume(2, RESUME)
+    (halt,) = halts(core.on_control_readable())
+    assert "unreadable" in halt.halt.reason
+    assert core.latches.state().is_halted
+
+
+def test_a_halt_of_ours_that_the_stream_refuses_outlives_the_next_reading_of_the_stream() -> None:
+    core = running_guard()
+    core.on_halt(3, "riskguard", HaltV1(reason="an older one"))
+    core.on_resume(4, ResumeV1(halt_sequence=3, nonce="n", reason="r", by="ann", expires_ms=0))
+    core.on_manual_halt(HaltV1(reason="stop"), 0)
+    core.on_halt(3, "riskguard", HaltV1(reason="an older one"))
+    core.on_control_readable()
+    assert core.latches.state().is_halted
+
+
+def test_a_halt_heard_while_the_stream_cannot_be_read_is_written_down_at_once() -> None:
+    core = running_guard()
+    core.on_control_unreadable("no leader")
+    effects = core.on_heard("operator", HaltV1(reason="stop"))
+    assert WriteLatch(is_halted=True, halt_sequence=0, reason="stop") in effects
+
+
+def test_a_halt_heard_from_another_guard_is_stored_in_our_name_as_well() -> None:
+    core = running_guard()
+    core.on_heard("riskguard", HaltV1(reason="of a guard that died"))
+    core.on_tick(1, NOW_MS)
+    (halt,) = halts(core.on_tick(3 * S, NOW_MS))
+    assert halt.stands_for == "riskguard"
+    core.on_halt_stored(halt, 3)
+    assert not core.latches.fold.heard
+    assert core.latches.state().is_halted
+
+
+def test_a_halt_of_ours_on_its_way_is_not_stored_twice() -> None:
+    core = running_guard()
+    core.on_manual_halt(HaltV1(reason="stop"), 0)
+    core.on_tick(1, NOW_MS)
+    assert halts(core.on_tick(3 * S, NOW_MS)) == []

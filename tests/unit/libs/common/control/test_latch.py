@@ -153,3 +153,40 @@ def test_fold_of_what_the_stream_keeps_never_runs_where_the_whole_story_is_halte
             kept.on_resume(sequence, resume(names))
     if whole.state().is_halted:
         assert kept.state().is_halted
+
+
+def test_heard_halt_outlives_an_older_halt_of_its_source_that_is_read_again() -> None:
+    latch = fold()
+    latch.on_halt(3, "operator", HaltV1(reason="stop"))
+    latch.on_resume(4, resume(3))
+    latch.on_heard("operator", HaltV1(reason="stop"))
+    latch.on_halt(3, "operator", HaltV1(reason="stop"))
+    assert latch.state().is_halted
+
+
+def test_heard_halt_outlives_another_halt_of_its_source() -> None:
+    latch = fold()
+    latch.on_heard("operator", HaltV1(reason="second"))
+    latch.on_halt(3, "operator", HaltV1(reason="first"))
+    latch.on_resume(4, resume(3))
+    assert latch.state().is_halted
+    assert list(latch.heard) == ["operator"]
+
+
+def test_halt_heard_before_the_stream_was_read_is_not_taken_for_an_old_one_in_the_same_words() -> None:
+    latch = fold(is_readable=False)
+    latch.on_heard("operator", HaltV1(reason="stop"))
+    latch.on_halt(3, "operator", HaltV1(reason="stop"))
+    latch.on_resume(4, resume(3))
+    latch.readable()
+    assert latch.state().is_halted
+
+
+def test_halt_heard_before_the_stream_was_read_gives_way_to_its_stored_copy() -> None:
+    latch = fold(is_readable=False)
+    latch.on_heard("operator", HaltV1(reason="stop"))
+    latch.on_halt(3, "operator", HaltV1(reason="stop"))
+    latch.readable()
+    assert not latch.heard
+    latch.on_resume(4, resume(3))
+    assert not latch.state().is_halted
