@@ -8,6 +8,7 @@ screen.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bench.tape_frames import load, tape_path
 from bench.world import demo
 
 OUT = Path("var") / "bench.json"
-DEMO_S = 60
+DEMO_S = int(os.environ.get("BENCH_DEMO_S", "60"))
 
 
 def main() -> None:
