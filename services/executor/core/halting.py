@@ -9,9 +9,10 @@ again in the executor's name before anything can lift it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libs.common.control.latch import LatchState
+from libs.common.messages.control import ScopeKind
 from libs.common.runtime.latch_file import UNSTORED, LatchWord
 from services.executor.core.account import Account
 from services.executor.core.effects import Effect, Log, StartKill, WriteLatch
@@ -32,11 +33,17 @@ class Halting:
     is_killed: bool = False
     halts: int = 0
     _was_halted: bool = True
+    _has_heard: bool = False
+    """Whether the word is of a halt that this process heard, whose stored copy it will see."""
 
     def on_latch(self, state: LatchState) -> list[Effect]:
         """Take what the control stream says now."""
         gate = self.account.gate
         gate.latch = state
+        ordered = next((one for one in state.halts if one.halt.scope is ScopeKind.ACCOUNT), None)
+        if state.source == "unreadable" and ordered is not None:
+            # The stream is away and somebody halts all the same: the core subject alone must be enough.
+            return self._on_halted(replace(state, source=ordered.source, reason=ordered.halt.reason))
         if state.source == "unreadable":
             return []  # closed, but nobody ordered it: permits and renewals decide how long orders may rest
         if state.is_halted:
@@ -69,12 +76,13 @@ class Halting:
         """A halt that only we knew is in the stream now."""
         if self.word.halt_sequence == UNSTORED:
             self.word = LatchWord(True, sequence, self.word.reason)
+            self._has_heard = False
 
     def _on_halted(self, state: LatchState) -> list[Effect]:
         effects: list[Effect] = []
-        sequence = state.halt_sequence if state.halts and state.halts[0].sequence else UNSTORED
-        if state.source == "none":
-            sequence = 0
+        sequence = next((one.sequence for one in state.halts if one.sequence), 0)
+        if any(not one.sequence and one.halt.scope is ScopeKind.ACCOUNT for one in state.halts):
+            sequence = UNSTORED
         if not self._was_halted:
             # Halted since the start needs no ladder: recovery lists until nothing rests, and the gate was
             # never open.
@@ -93,7 +101,12 @@ class Halting:
                     },
                 )
             )
-        if not self.word.is_halted or (sequence > 0 and sequence != self.word.halt_sequence):
-            self.word = LatchWord(True, sequence, state.reason)
-            effects.append(WriteLatch(is_halted=True, halt_sequence=sequence, reason=state.reason))
+        # A word that an earlier process could not store is replaced by nothing but its own stored copy.
+        is_kept = self.word.halt_sequence == UNSTORED and not self._has_heard
+        is_new = sequence not in (0, self.word.halt_sequence) and not is_kept
+        if not self.word.is_halted or is_new:
+            heard = next((one.halt.reason for one in state.halts if not one.sequence), state.reason)
+            self.word = LatchWord(True, sequence, heard)
+            self._has_heard = sequence == UNSTORED
+            effects.append(WriteLatch(is_halted=True, halt_sequence=sequence, reason=heard))
         return effects

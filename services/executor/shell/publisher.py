@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, OutcomeUnknown
@@ -22,15 +23,18 @@ from libs.common.subjects import Subjects
 
 _WAITING_MAX = 50_000
 _RETRY_S = 0.25
-_IN_FLIGHT_MAX = 8
-"""More would make an intent, which an order waits for, queue behind records that nobody waits for."""
+_IN_FLIGHT_MAX = 4
+_IN_FLIGHT_BESIDE_INTENTS = 1
+"""An intent, which an order waits for, must not queue behind records that nobody waits for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
     subject: str
     data: bytes
     msg_id: str
+    order_key: str = ""
+    """Set while an order's record may still be replaced by a newer state of the same order."""
 
 
 class JournalBlocked(ProcessEnd):
@@ -51,6 +55,8 @@ class Publisher:
         self._empty = asyncio.Event()
         self._empty.set()
         self._audits = 0
+        self._intents_open = 0
+        self._replaceable: dict[str, _Waiting] = {}
         self.failures = 0
 
     @property
@@ -59,10 +65,19 @@ class Publisher:
         return len(self._waiting)
 
     def order(self, order: OrderV1, epoch: int) -> None:
-        """Queue an order's newest state."""
+        """Queue an order's newest state; a state still waiting is replaced in its place.
+
+        The record says what is so now, not how it came: every request and answer has its
+        own record. A synced write saved here is one that no intent waits behind.
+        """
         # The epoch tells versions of two processes apart: each counts from 1.
         msg_id = f"order-{order.client_order_id}-{epoch}-{order.version}"
-        self._put(self._subjects.of("order", order.market), order, msg_id)
+        key = f"{order.client_order_id}-{epoch}"
+        waiting = self._replaceable.get(key)
+        if waiting is not None:
+            waiting.data, waiting.msg_id = encode(order), msg_id
+            return
+        self._put(self._subjects.of("order", order.market), order, msg_id, order_key=key)
 
     def fill(self, fill: FillV1) -> None:
         """Queue a fill; known by trade and order, so a second telling is dropped by the stream."""
@@ -78,6 +93,15 @@ class Publisher:
         self._audits += 1
         msg_id = f"audit-{self._run_id}-{audit.epoch}-{self._audits}"
         self._put(self._subjects.of("audit.exec", self._account), audit, msg_id)
+
+    @contextlib.contextmanager
+    def intent(self) -> Iterator[None]:
+        """Hold the queue's appends back to one at a time while an intent is being stored."""
+        self._intents_open += 1
+        try:
+            yield
+        finally:
+            self._intents_open -= 1
 
     async def position(self, position: PositionV1) -> None:
         """Publish a position now; the next one replaces it, so a lost one is not repeated."""
@@ -95,7 +119,10 @@ class Publisher:
         """
         while True:
             while self._waiting:
-                batch = list(itertools.islice(self._waiting, _IN_FLIGHT_MAX))
+                most = _IN_FLIGHT_BESIDE_INTENTS if self._intents_open else _IN_FLIGHT_MAX
+                batch = list(itertools.islice(self._waiting, most))
+                for item in batch:
+                    self._replaceable.pop(item.order_key, None)
                 stored = await asyncio.gather(*(self._append(item) for item in batch))
                 for _ in batch:
                     self._waiting.popleft()
@@ -113,10 +140,13 @@ class Publisher:
             async with asyncio.timeout(timeout_s):
                 await self._empty.wait()
 
-    def _put(self, subject: str, message: Wire, msg_id: str) -> None:
+    def _put(self, subject: str, message: Wire, msg_id: str, *, order_key: str = "") -> None:
         if len(self._waiting) >= _WAITING_MAX:
             raise JournalBlocked(f"at most {_WAITING_MAX} records waiting for the journal")
-        self._waiting.append(_Waiting(subject, encode(message), msg_id))
+        item = _Waiting(subject, encode(message), msg_id, order_key)
+        if order_key:
+            self._replaceable[order_key] = item
+        self._waiting.append(item)
         self._empty.clear()
         self._wake.set()
 

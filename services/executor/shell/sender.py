@@ -131,13 +131,14 @@ class Sender:
         if batch.intent.epoch != keeper.number or not keeper.is_leading:
             return "epoch_changed"
         try:
-            ack = await self._bus.append(
-                self._subjects.of("exec.intent", account),
-                encode(batch.intent),
-                msg_id=f"intent-{account}-{batch.intent.epoch}-{batch.intent.batch}",
-                fence=Fence(self._subjects.of("exec.epoch", account), keeper.token),
-                timeout_s=_JOURNAL_S,
-            )
+            with self._publisher.intent():
+                ack = await self._bus.append(
+                    self._subjects.of("exec.intent", account),
+                    encode(batch.intent),
+                    msg_id=f"intent-{account}-{batch.intent.epoch}-{batch.intent.batch}",
+                    fence=Fence(self._subjects.of("exec.epoch", account), keeper.token),
+                    timeout_s=_JOURNAL_S,
+                )
         except AppendRefused as e:
             if e.is_fence and (keeper.is_moving or batch.intent.epoch != keeper.number):
                 return "epoch_changed"

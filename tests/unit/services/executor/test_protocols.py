@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from libs.common.control.latch import Halted, LatchState
+from libs.common.control.latch import Halted, LatchFold, LatchState
 from libs.common.domain.ids import parse_client_order_id
 from libs.common.domain.side import Side
-from libs.common.messages.control import GateState, HaltV1
+from libs.common.messages.control import GateState, HaltV1, ResumeV1
 from libs.common.messages.execution import (
     Action,
     EpochV1,
@@ -314,6 +314,34 @@ def test_unreadable_control_stream_closes_the_gate_but_kills_nothing() -> None:
     assert desk.engine.on_latch(unreadable) == []
     assert desk.engine.account.gate.account_reasons(desk.now.ns, 0) != []
     assert desk.engine.account.gate.state(desk.now.ns, 0) is GateState.CANCEL_ONLY
+
+
+def test_halt_heard_while_the_control_stream_is_unreadable_kills_and_is_written_down() -> None:
+    desk = a_desk()
+    latch = LatchFold()
+    latch.on_halt(1, "operator", HaltV1(reason="stop"))
+    latch.on_resume(2, ResumeV1(halt_sequence=1, nonce="n", reason="r", by="me", expires_ms=0))
+    latch.unreadable("no leader")
+    assert desk.engine.on_latch(latch.state()) == []
+    latch.on_heard("operator", HaltV1(reason="stop"))
+    effects = desk.engine.on_latch(latch.state())
+    assert [e for e in effects if isinstance(e, StartKill)] == [StartKill("operator: stop")]
+    assert WriteLatch(is_halted=True, halt_sequence=UNSTORED, reason="stop") in effects
+    latch.on_halt(1, "operator", HaltV1(reason="stop"))
+    latch.readable()
+    assert not any(isinstance(e, TakeOver) for e in desk.engine.on_latch(latch.state()))
+    assert desk.engine.account.gate.halt_reasons()
+
+
+def test_second_halt_that_was_only_heard_is_written_down_as_unstored() -> None:
+    desk = a_desk()
+    desk.engine.on_latch(halted())
+    heard = (Halted(0, "operator", HaltV1(reason="again")), *halted().halts)
+    effects = desk.engine.on_latch(replace(halted(), halts=heard))
+    assert WriteLatch(is_halted=True, halt_sequence=UNSTORED, reason="again") in effects
+    assert desk.engine.on_latch(replace(halted(), halts=heard)) == []
+    effects = desk.engine.on_latch(replace(halted(7), halts=(*halted(7).halts, *halted().halts)))
+    assert halting(desk).word.halt_sequence == 7
 
 
 # Targets ------------------------------------------------------------------------------------------
