@@ -233,6 +233,17 @@ def test_help_lists_the_targets(checkout: Checkout) -> None:
         assert f"make {target} " in done.stdout
 
 
+def test_the_bench_prints_and_writes_its_figures(checkout: Checkout) -> None:
+    assert "make bench" in block_with("make help").splitlines()
+
+    done = checkout.sh("BENCH_DEMO_S=10 make bench", 300)
+
+    assert done.returncode == 0, done.stdout[-3000:]
+    figures = json.loads((checkout.var / "bench.json").read_bytes())
+    assert figures["tick_to_order"]["floor_p50_us"] > 0
+    assert figures["rss_mb"]
+
+
 @pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="no terminals here")
 def test_ctrl_c_on_a_terminal_ends_make_demo_with_zero(checkout: Checkout) -> None:
     """What the README promises: without DURATION it runs until Ctrl-C, and that is no failure."""
