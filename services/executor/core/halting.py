@@ -80,9 +80,9 @@ class Halting:
 
     def _on_halted(self, state: LatchState) -> list[Effect]:
         effects: list[Effect] = []
-        sequence = next((one.sequence for one in state.halts if one.sequence), 0)
-        if any(not one.sequence and one.halt.scope is ScopeKind.ACCOUNT for one in state.halts):
-            sequence = UNSTORED
+        account = [one for one in state.halts if one.halt.scope is ScopeKind.ACCOUNT]
+        heard = next((one.halt.reason for one in account if not one.sequence), None)
+        sequence = UNSTORED if heard is not None else next((one.sequence for one in account), 0)
         if not self._was_halted:
             # Halted since the start needs no ladder: recovery lists until nothing rests, and the gate was
             # never open.
@@ -105,8 +105,8 @@ class Halting:
         is_kept = self.word.halt_sequence == UNSTORED and not self._has_heard
         is_new = sequence not in (0, self.word.halt_sequence) and not is_kept
         if not self.word.is_halted or is_new:
-            heard = next((one.halt.reason for one in state.halts if not one.sequence), state.reason)
-            self.word = LatchWord(True, sequence, heard)
+            reason = state.reason if heard is None else heard
+            self.word = LatchWord(True, sequence, reason)
             self._has_heard = sequence == UNSTORED
-            effects.append(WriteLatch(is_halted=True, halt_sequence=sequence, reason=heard))
+            effects.append(WriteLatch(is_halted=True, halt_sequence=sequence, reason=reason))
         return effects

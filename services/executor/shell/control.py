@@ -53,9 +53,8 @@ class ControlWatch:
 
     def on_heard(self, subject: str, data: bytes) -> None:
         """Take a halt from the core subject, by whichever connection it came."""
-        with contextlib.suppress(ValueError):
-            self.fold.on_heard(self._subjects.keys_of("ctl.halt", subject)[0], parse_halt(data))
-            self._tell()
+        self.fold.on_heard(self._source(subject), parse_halt(data))
+        self._tell()
 
     async def read_all(self) -> None:
         """Read every record; on failure the latch is unreadable, and that is told."""
@@ -79,10 +78,10 @@ class ControlWatch:
         while True:
             await asyncio.sleep(_STORE_AFTER_S)
             since_read_s += _STORE_AFTER_S
-            await self._store_heard()
+            await self.store_heard()
             if since_read_s >= _REREAD_S or self.fold.state().source == "unreadable":
                 since_read_s = 0.0
-                await self._read_newest()
+                await self.read_newest()
 
     async def answer(self, message: Message, word: dict[str, object]) -> None:
         """Answer a halt that asks for our own word."""
@@ -97,18 +96,15 @@ class ControlWatch:
         self.sequence = max(self.sequence, message.sequence)
         halts, resumes = self._subjects.all_of("ctl.halt")[:-1], self._subjects.all_of("ctl.resume")[:-1]
         if message.subject.startswith(halts):
-            try:
-                source = self._subjects.keys_of("ctl.halt", message.subject)[0]
-            except ValueError:
-                source = message.subject
-            self.fold.on_halt(message.sequence, source, parse_halt(message.data))
+            self.fold.on_halt(message.sequence, self._source(message.subject), parse_halt(message.data))
         elif message.subject.startswith(resumes):
             try:
                 self.fold.on_resume(message.sequence, _RESUME.decode(message.data))
             except MalformedMessage as e:
                 self._log.event("RESUME_REFUSED", str(e), level="WARNING", sequence=message.sequence)
 
-    async def _read_newest(self) -> None:
+    async def read_newest(self) -> None:
+        """Read the newest record of each source; on failure the latch is unreadable, and that is told."""
         try:
             newest = await self._bus.last_each(f"{self._subjects.root}.ctl.>")
         except (BusUnavailable, OutcomeUnknown) as e:
@@ -119,10 +115,14 @@ class ControlWatch:
             self.fold.readable()
         self._tell()
 
-    async def _store_heard(self) -> None:
+    async def store_heard(self) -> None:
+        """Store in our own name what the stream never got, so that a resume can name it."""
         for source, halt in self.fold.heard.items():
-            if await self._store(f"heard from {source}: {halt.reason}", halt):
+            is_stored = await self._store(f"heard from {source}: {halt.reason}", halt)
+            # Another one may have been heard meanwhile: that one is not stored.
+            if is_stored and self.fold.heard.get(source) == halt:
                 self.fold.stored_for(source)
+                self._tell()
         if self._halting.word.halt_sequence == UNSTORED and not self.fold.heard:
             sequence = await self._store(
                 f"local latch: {self._halting.word.reason}", HaltV1(reason=self._halting.word.reason)
@@ -145,6 +145,12 @@ class ControlWatch:
         self.fold.on_halt(ack.sequence, "executor", stored)
         self._tell()
         return ack.sequence
+
+    def _source(self, subject: str) -> str:
+        try:
+            return self._subjects.keys_of("ctl.halt", subject)[0]
+        except ValueError:
+            return subject  # a key that nobody of ours wrote halts like any other
 
     def _tell(self) -> None:
         self._on_latch(self.fold.state())
