@@ -95,6 +95,8 @@ class Performer:
                     await self._publisher.position(self._positions.pop(market))
                 if self._telling:
                     self._tell(self._telling.popleft())
+                    # Whatever acts comes between: a dozen lines in a row would hold up an acknowledgement.
+                    await asyncio.sleep(0)
             self._wake.clear()
             await self._wake.wait()
 
