@@ -132,8 +132,10 @@ class Answers(Booking):
         if isinstance(answer, Accepted):
             account.counters["orders_cancelled"] += 1
             order.heard_ms = max(order.heard_ms, answer.venue_ms)
-            # What was neither cancelled now nor known as filled was filled unheard.
-            filled_e2 = max(0, order.total_e2 - answer.reduced_by_e2) if answer.reduced_by_e2 else None
+            # What was neither cancelled now nor known as filled was filled unheard; but not while a request
+            # for another total has no answer: then what it was cancelled from is not known.
+            is_known = answer.reduced_by_e2 and order.pending_total_e2 is None
+            filled_e2 = max(0, order.total_e2 - answer.reduced_by_e2) if is_known else None
             return self._apply(order, Evidence.CANCEL_ACCEPTED, now, filled_e2=filled_e2)
         order.look_up = order.is_live
         code = answer.code if isinstance(answer, Refused) else answer.reason

@@ -181,9 +181,13 @@ class OwnOrders:
             order.total_e2 = total_e2
         if price_e4 is not None:
             order.price_e4 = price_e4
-        if evidence is Evidence.FILLED and order.filled_e2 >= order.total_e2:
+        # A larger total that is asked for may hold already: filled to the old one is not the end.
+        reach_e2 = max(order.total_e2, order.pending_total_e2 or 0)
+        if evidence is Evidence.FILLED and order.filled_e2 >= reach_e2:
             evidence = Evidence.FILLED_WHOLE
-        order.state = settle(step(order.state, evidence), order.filled_e2, order.total_e2)
+        state = step(order.state, evidence)
+        whole_e2 = reach_e2 if state is OrderState.CANCEL_PENDING else order.total_e2
+        order.state = settle(state, order.filled_e2, whole_e2)
         self.revived += order.is_live and not was_live
         _tidy(order, now_ns, was_unknown=was_unknown)
         self._sort(order)

@@ -30,7 +30,7 @@ from services.executor.core.effects import (
 )
 from services.executor.core.orders import OwnOrder
 from services.executor.core.planner import PlanRules
-from services.executor.core.requests import CreateRequest
+from services.executor.core.requests import CancelRequest, CreateRequest
 from tests.support.executor_builders import (
     BOTH,
     GROUP,
@@ -431,3 +431,16 @@ def test_named_orders_are_cancelled_alone() -> None:
     (sent,) = [effect for effect in effects if isinstance(effect, SendCancels)]
     assert [cancel.order_id for cancel in sent.cancels] == [bid.order_id]
     assert not ask.is_in_flight
+
+
+def test_cancel_of_an_order_whose_decrease_is_unanswered_invents_no_fill() -> None:
+    desk = a_desk(rules=EXACT)
+    bid, _ = resting(desk)
+    desk.quote(a_quote(Side.BID, 4_800, 200), BOTH[1], sequence=2)
+    intake = desk.engine.intake
+    intake.on_amend_answer(bid.client_order_id, Action.DECREASE, Unknown(0, "timeout"), desk.now)
+    gone = accepted(bid.client_order_id, bid.order_id, reduced_by_e2=200)
+    cancel = CancelRequest(bid.order_id, bid.client_order_id, MARKET, 0)
+    intake.on_cancel_answer(cancel, gone, desk.now)
+    assert bid.state is OrderState.CANCELLED
+    assert (bid.filled_e2, bid.open_e2) == (0, 0)

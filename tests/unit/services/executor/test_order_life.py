@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from libs.common.messages.execution import OrderState as S
 from services.executor.core.order_life import TERMINAL, TRANSITIONS, Evidence, step
 from services.executor.core.orders import OwnOrders
@@ -94,3 +96,49 @@ def test_second_venue_id_for_one_order_is_not_taken() -> None:
     assert orders.name(order, "v1")
     assert not orders.name(order, "v2")
     assert orders.by_order("v1") is order
+
+
+def test_order_filled_to_its_old_total_lives_while_a_larger_one_is_asked_for() -> None:
+    orders = OwnOrders()
+    order = an_order(pending_total_e2=900)
+    orders.add(order)
+    orders.apply(order, E.AMEND_SENT, 1)
+    orders.apply(order, E.FILLED, 2, filled_e2=500)
+    order.booked_e2 = 500
+    assert order.is_live
+    assert [one.qty_e2 for one in orders.opened(order.market)] == [400]
+    orders.apply(order, E.AMEND_ACCEPTED, 3, total_e2=900)
+    assert (order.state, order.remaining_e2) == (S.PARTLY_FILLED, 400)
+
+
+@pytest.mark.parametrize("evidence", [E.AMEND_UNANSWERED, E.CANCEL_SENT])
+def test_order_filled_to_its_old_total_counts_at_its_worst_while_the_amend_is_open(
+    evidence: Evidence,
+) -> None:
+    orders = OwnOrders()
+    order = an_order(pending_total_e2=900)
+    orders.add(order)
+    orders.apply(order, E.AMEND_SENT, 1)
+    orders.apply(order, evidence, 2)
+    orders.apply(order, E.FILLED, 3, filled_e2=500)
+    order.booked_e2 = 500
+    assert [one.qty_e2 for one in orders.opened(order.market)] == [400]
+
+
+def test_order_filled_to_its_total_ends_once_the_amend_is_refused() -> None:
+    orders = OwnOrders()
+    order = an_order(pending_total_e2=900)
+    orders.add(order)
+    orders.apply(order, E.AMEND_SENT, 1)
+    orders.apply(order, E.FILLED, 2, filled_e2=500)
+    orders.apply(order, E.AMEND_REFUSED, 3)
+    assert order.state is S.EXECUTED
+
+
+def test_order_filled_to_the_larger_total_has_ended_whatever_becomes_of_the_amend() -> None:
+    orders = OwnOrders()
+    order = an_order(pending_total_e2=900)
+    orders.add(order)
+    orders.apply(order, E.AMEND_SENT, 1)
+    orders.apply(order, E.FILLED, 2, filled_e2=900)
+    assert order.state is S.EXECUTED
