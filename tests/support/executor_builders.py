@@ -218,7 +218,14 @@ class Desk:
         gate = self.engine.account.gate
         self.counter += 1
         for issuer in gate.issuers:
-            permit = PermitV1(issuer=issuer, boot="b", counter=self.counter, account=ACCOUNT, is_open=True)
+            permit = PermitV1(
+                issuer=issuer,
+                boot="b",
+                counter=self.counter,
+                account=ACCOUNT,
+                is_open=True,
+                epoch=self.engine.account.journal.epoch,
+            )
             gate.on_permit(issuer, permit, self.now.ns)
         gate.renewed_ns = self.now.ns
         self.engine.epoch.renewed_ns = self.now.ns

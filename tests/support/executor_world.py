@@ -196,7 +196,12 @@ class World:
             if self.permits_flow:
                 for issuer in ("risk", "recon"):
                     permit = PermitV1(
-                        issuer=issuer, boot="b", counter=next(self._permits), account=ACCOUNT, is_open=True
+                        issuer=issuer,
+                        boot="b",
+                        counter=next(self._permits),
+                        account=ACCOUNT,
+                        is_open=True,
+                        epoch=_EVERY_EPOCH,
                     )
                     await self.bus.publish(self.subjects.of(f"permit.{issuer}", ACCOUNT), encode(permit))
             await self.bus.publish(self.subjects.of("md.status", self.market), encode(self._status()))
@@ -242,6 +247,10 @@ class World:
             sequence=1,
             producer="p",
         )
+
+
+_EVERY_EPOCH = 1_000_000
+"""Issuers who have seen whatever epoch the executor is in."""
 
 
 @contextlib.asynccontextmanager

@@ -165,6 +165,8 @@ class Engine:
         for market in markets:
             if barred := gate.market_reasons(market, now.ms):
                 return barred[0]
+        if any(one.epoch != self.epoch.number for one in approved):
+            return "seal_other_epoch"
         if any(now.ns > one.expires_ns for one in approved):
             return "intent_old"
         return None
@@ -190,7 +192,8 @@ class Engine:
             self._look_at_bar(market, now)
             if account.targets.get(market, now.ms) is None:
                 account.dirty.add(market)
-        if account.gate.is_recovered and not account.gate.is_killing:
+        if not account.gate.is_killing:
+            # Recovered or not: a takeover that waits for the journal leaves orders on the other shards.
             effects += self._withdraw(now)
         if now.ns - self._second_ns >= _S:
             self._second_ns = now.ns
@@ -223,6 +226,7 @@ class Engine:
         """Start numbering anew under the epoch that was just claimed."""
         account = self.account
         account.journal.epoch, account.journal.batch = number, 0
+        account.gate.epoch = number
         account.positions.new_epoch(number)
         account.groups.clear()
         account.groups_asked.clear()

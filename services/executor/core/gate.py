@@ -38,6 +38,7 @@ class _Permit:
     received_ns: int
     reasons: tuple[str, ...]
     scale_e4: int
+    epoch: int
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Gate:
     Attributes:
         account: Whose permits count.
         issuers: Which permits are needed.
+        epoch: Ours; a permit of who has not seen it yet says nothing about it.
         is_recovered: True once start-up has rebuilt and verified everything.
         is_rebuilt: True once this process knows its positions; a takeover from itself keeps them.
         renewed_ns: When the epoch was last renewed, None without an epoch.
@@ -59,6 +61,7 @@ class Gate:
     account: str
     limits: GateLimits
     issuers: tuple[str, ...] = ("risk", "recon")
+    epoch: int = 0
     is_recovered: bool = False
     is_rebuilt: bool = False
     renewed_ns: int | None = None
@@ -82,7 +85,13 @@ class Gate:
         if held is not None and held.boot == permit.boot and permit.counter <= held.counter:
             return False
         self._permits[issuer] = _Permit(
-            permit.boot, permit.counter, permit.is_open, now_ns, permit.reasons, permit.scale_e4
+            permit.boot,
+            permit.counter,
+            permit.is_open,
+            now_ns,
+            permit.reasons,
+            permit.scale_e4,
+            permit.epoch,
         )
         return True
 
@@ -141,6 +150,9 @@ class Gate:
         reasons = []
         if top.is_stale or now_ms - top.as_of_ms > self.limits.book_age_ms:
             reasons.append("book_stale")
+        if top.as_of_ms - now_ms > self.limits.book_age_ms:
+            # One of the two clocks is wrong, and by ours an old book would look young for as long.
+            reasons.append("book_from_the_future")
         if top.state is not MarketState.ACTIVE:
             reasons.append("market_not_active")
         if not top.trading_active:
@@ -157,7 +169,9 @@ class Gate:
             reasons.extend(
                 f"halt_scoped: {halted.source}: {halted.halt.reason}"
                 for halted in self.latch.halts
-                if halted.halt.scope is not ScopeKind.ACCOUNT and halted.reaches(keys)
+                # Whose strategy a quote is nobody here can tell: a halted one closes every market.
+                if halted.halt.scope is ScopeKind.STRATEGY
+                or (halted.halt.scope is not ScopeKind.ACCOUNT and halted.reaches(keys))
             )
         return reasons
 
@@ -183,4 +197,6 @@ class Gate:
             return [f"permit_{issuer}_old"]
         if not permit.is_open:
             return [f"permit_{issuer}_closed: {', '.join(permit.reasons)}"]
+        if permit.epoch < self.epoch:
+            return [f"permit_{issuer}_other_epoch"]
         return []

@@ -360,7 +360,7 @@ def test_residuals_compare_our_sums_with_the_venues() -> None:
     assert (desk.engine.position_residual_e2, desk.engine.cash_residual_e6) == (200, 7)
 
 
-@pytest.mark.parametrize("spoiler", ["seal", "gate", "flag"])
+@pytest.mark.parametrize("spoiler", ["seal", "gate", "flag", "epoch"])
 def test_bytes_may_not_leave_once_anything_changed_after_approval(spoiler: str) -> None:
     desk = a_desk()
     (batch,) = batches(desk.quote(*BOTH))
@@ -372,6 +372,11 @@ def test_bytes_may_not_leave_once_anything_changed_after_approval(spoiler: str) 
     elif spoiler == "gate":
         desk.engine.account.gate.is_killing = True
         assert desk.engine.may_send(batch.creates, batch.markets, desk.now) == "kill_under_way"
+    elif spoiler == "epoch":
+        desk.engine.epoch.claimed(2, 200, desk.now.ns)
+        desk.engine.began_epoch(2)
+        desk.prove()
+        assert desk.engine.may_send(batch.creates, batch.markets, desk.now) == "seal_other_epoch"
     else:
         desk.engine.epoch.fence_refused()
         assert desk.engine.may_send(batch.creates, batch.markets, desk.now) == "epoch_lost"
@@ -444,3 +449,11 @@ def test_cancel_of_an_order_whose_decrease_is_unanswered_invents_no_fill() -> No
     intake.on_cancel_answer(cancel, gone, desk.now)
     assert bid.state is OrderState.CANCELLED
     assert (bid.filled_e2, bid.open_e2) == (0, 0)
+
+
+def test_silent_journal_cancels_everything_although_a_takeover_waits_for_it() -> None:
+    desk = a_desk()
+    resting(desk)
+    desk.engine.account.gate.is_recovered = False
+    desk.later(5.1)
+    assert len(cancels(desk.engine.on_tick(desk.now))) == 2

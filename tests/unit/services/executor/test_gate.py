@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from libs.common.control.latch import Halted
@@ -106,6 +107,7 @@ def test_closed_permit_closes_the_gate_with_its_reasons() -> None:
     [
         ({"is_stale": True}, "book_stale"),
         ({"as_of_ms": START_MS - 2_001}, "book_stale"),
+        ({"as_of_ms": START_MS + 2_001}, "book_from_the_future"),
         ({"state": MarketState.INACTIVE}, "market_not_active"),
         ({"trading_active": False}, "trading_paused"),
         ({"close_ms": START_MS}, "market_closed"),
@@ -125,3 +127,26 @@ def test_scoped_halt_closes_its_market_and_no_other() -> None:
     assert desk.engine.account.gate.market_reasons(MARKET, START_MS) == ["halt_scoped: operator: odd"]
     assert desk.engine.account.gate.market_reasons("M-2", START_MS) == []
     assert reasons(desk) == []
+
+
+def test_halted_strategy_closes_every_market_because_nobody_here_knows_whose_a_quote_is() -> None:
+    desk = a_desk()
+    halt = HaltV1(reason="odd", scope=ScopeKind.STRATEGY, scope_key="maker")
+    desk.engine.account.gate.latch = replace(CLEAR, halts=(Halted(7, "operator", halt),))
+    assert desk.engine.account.gate.market_reasons(MARKET, START_MS) == ["halt_scoped: operator: odd"]
+
+
+def test_permit_of_somebody_who_has_not_seen_our_epoch_is_no_permit() -> None:
+    desk = a_desk()
+    desk.engine.began_epoch(2)
+    old = PermitV1(issuer="r", boot="b", counter=50, account="main", is_open=True, epoch=1)
+    for issuer in ("risk", "recon"):
+        desk.engine.account.gate.on_permit(issuer, old, desk.now.ns)
+    assert reasons(desk) == ["permit_risk_other_epoch", "permit_recon_other_epoch"]
+    for issuer in ("risk", "recon"):
+        desk.engine.account.gate.on_permit(issuer, replace_permit(old), desk.now.ns)
+    assert reasons(desk) == []
+
+
+def replace_permit(old: PermitV1) -> PermitV1:
+    return msgspec.structs.replace(old, counter=old.counter + 1, epoch=2)
