@@ -25,6 +25,7 @@ from services.executor.core.epoch import Seen
 _EPOCH = WireDecoder(EpochV1)
 _RENEW = WireDecoder(RenewV1)
 _LOOK_S = 0.25
+_GROUP_AGAIN_S = 1.0
 
 
 class Leadership:
@@ -73,6 +74,8 @@ class Leadership:
         while not keeper.is_leading:
             try:
                 seen = await self._seen()
+                if keeper.is_leading:
+                if keeper.number:
                 if keeper.observe(seen, self._now().ns):
                     await self._claim(seen, await genesis() if seen.number == 0 else None)
                     continue
@@ -142,8 +145,9 @@ class Leadership:
         except (VenueError, BusUnavailable, OutcomeUnknown, AppendRefused) as e:
             # Never used: a group that may not be in the journal could outlive its epoch unseen.
             self._log.event("ORDER_GROUP", f"not made: {e}", level="WARNING", shard=shard)
-            await asyncio.sleep(1.0)
-            account.groups_asked.discard(shard)
+            await asyncio.sleep(_GROUP_AGAIN_S)
+            if keeper.number == epoch:
+                account.groups_asked.discard(shard)  # a newer epoch asks for its own, once
             return
         self._presigner.watch(self._canceller.trigger_route(order_group_id))
         self.groups.append(group)
