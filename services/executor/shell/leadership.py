@@ -74,8 +74,8 @@ class Leadership:
         while not keeper.is_leading:
             try:
                 seen = await self._seen()
-                if keeper.is_leading:
                 if keeper.number:
+                    return  # a claim of ours had landed although nobody said so
                 if keeper.observe(seen, self._now().ns):
                     await self._claim(seen, await genesis() if seen.number == 0 else None)
                     continue
