@@ -11,13 +11,14 @@ import pytest
 from libs.common.bus.api import Fence
 from libs.common.domain.side import Side
 from libs.common.messages.base import WireDecoder, encode
-from libs.common.messages.execution import EpochV1, IntentV1, ResultV1
+from libs.common.messages.execution import EpochV1, IntentV1, OrderV1, ResultV1
 from libs.common.runtime.errors import FenceLost
 from tests.support.bus import Connect
 from tests.support.eventually import eventually
 from tests.support.executor_builders import a_quote
 from tests.support.executor_world import World, executor_world
 
+_ORDER = WireDecoder(OrderV1)
 BID, ASK = a_quote(Side.BID, 6_000, 500), a_quote(Side.ASK, 6_300, 500)
 
 
@@ -216,6 +217,38 @@ async def test_crash_with_resting_orders_restarts_clean_with_every_fill_and_cent
     assert again.engine.raw_residuals == (0, 0)
     await world.target(BID, ASK)
     await world.until_resting(2)
+
+
+async def test_standby_takes_no_order_of_the_leader_for_its_own_and_writes_nothing(world: World) -> None:
+    await started(world)
+    first = await world.start(state="a")
+    second = await world.start(state="b", wait=False)
+    await eventually(lambda: second.app.status().state == "standby")
+    await asyncio.sleep(0.3)
+    await world.target(BID, ASK)
+    await world.until_resting(2)
+    await world.take(Side.ASK, "0.6000", "2.00")
+    await eventually(lambda: first.counter("fills") == 1)
+    await asyncio.sleep(0.3)
+    assert second.counter("orphans") == 0
+    assert list(second.engine.account.orders.all()) == []
+    records = [record async for record in world.bus.read(world.subjects.all_of("order"))]
+    assert records
+    assert {_ORDER.decode(record.data).epoch for record in records} == {1}
+    versions = [(o.client_order_id, o.version) for o in (_ORDER.decode(r.data) for r in records)]
+    assert len(versions) == len(set(versions))
+
+
+async def test_orderly_end_cancels_although_a_takeover_waits_for_the_journal(world: World) -> None:
+    await started(world)
+    executor = await world.start()
+    await world.target(BID, ASK)
+    await world.until_resting(2)
+    async with executor.app._is_at_work:
+        executor.engine.account.gate.is_recovered = False
+        ending = asyncio.create_task(executor.app.stop("the journal is away"))
+        await world.until_resting(0)
+    await ending
 
 
 async def test_stale_leader_is_fenced_and_ends(world: World) -> None:

@@ -58,6 +58,11 @@ class KillLadder:
     _is_cancelled_all: bool = False
     _empty: int = 0
 
+    @property
+    def unconfirmed(self) -> dict[str, int]:
+        """Return the groups whose trigger is not confirmed: id to shard."""
+        return {g: shard for g, shard in self.groups.items() if g not in self._confirmed}
+
     def first(self, now_ns: int) -> KillStep:
         """Return rungs (b) and (c); the gate was closed by the caller before this ladder existed."""
         self._rung("gate", now_ns)
@@ -77,7 +82,7 @@ class KillLadder:
     def on_listing(self, resting: Iterable[CancelRequest], now_ns: int) -> KillStep:
         """Take a listing that began after the first step; return what is left to do."""
         cancel = tuple(resting)
-        trigger = tuple((g, shard) for g, shard in self.groups.items() if g not in self._confirmed)
+        trigger = tuple(self.unconfirmed.items())
         if cancel:
             self._empty = 0
             return KillStep(trigger=trigger, cancel=cancel, list_orders=True)

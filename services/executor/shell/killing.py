@@ -39,6 +39,7 @@ class Killer:
         self._ours = Recovery(env)
         self._now = now
         self._perform = perform
+        self._walked: list[KillLadder] = []
         self.last: KillLadder | None = None
         self.is_idle = asyncio.Event()
         self.is_idle.set()
@@ -47,11 +48,17 @@ class Killer:
         """Return once nothing of ours rests, verified by the venue's listing."""
         now = self._now()
         ladder = self._engine.start_kill(reason, now, with_cancel_all=with_cancel_all)
+        # Another ladder may be on its way (a halt, then the orderly end): the groups that it has not seen
+        # triggered are out of the account already, and no halt is verified while one of them may live.
+        for other in self._walked:
+            ladder.groups.update(other.unconfirmed)
+        self._walked.append(ladder)
         self.last = ladder
         try:
             await self._walk(ladder)
         finally:
-            self._engine.account.gate.is_killing = False
+            self._walked.remove(ladder)
+            self._engine.account.gate.is_killing = bool(self._walked)
         return ladder
 
     def gauges(self) -> dict[str, float]:

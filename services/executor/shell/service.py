@@ -144,9 +144,10 @@ class ExecutorApp:
         await self._drain(f"stop: {reason}")
         if not self._engine.epoch.is_leading:
             return
-        async with self._is_at_work:
-            if self._recovering.recovery.is_done:
-                await self._compare_last()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * _STOP_COMPARE_S), self._is_at_work:
+                if self._recovering.recovery.is_done:
+                    await self._compare_last()
         await self._publisher.flush(2.0)
         await self._leadership.release()
         await self._listener.stop()
@@ -156,6 +157,10 @@ class ExecutorApp:
         self._engine.account.gate.is_stopping = True
         if not self._engine.epoch.is_leading:
             return  # a standby holds the lock while it waits for the leader's silence, and has nothing out
+        if self._engine.account.gate.is_rebuilt:
+            # Not behind the lock: a takeover from itself that waits for the journal would hold the cancels.
+            await self._killer.kill(reason, with_cancel_all=False)
+            return
         async with self._is_at_work:
             if self._recovering.recovery.is_done:
                 await self._killer.kill(reason, with_cancel_all=False)
@@ -320,6 +325,11 @@ class ExecutorApp:
 
     def _on_feed(self, events: list[FeedEvent], received_ns: int) -> None:
         del received_ns
+        if not self._engine.account.gate.is_rebuilt:
+            # Nothing is known yet that this could be about: a standby would adopt the leader's orders, a new
+            # leader those that it is about to read. Rebuilding reads all of it.
+            self._engine.reread = True
+            return
         self._performer.perform(self._engine.on_feed(events, self._now()))
         if self._engine.reread:
             self._polls.want_fills()
