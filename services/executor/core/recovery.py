@@ -66,15 +66,17 @@ class Recovery:
         self.step = _PATH[_PATH.index(step) + 1]
 
     def old_groups(self, groups: Iterable[OrderGroupV1], live: Iterable[tuple[str, int]]) -> None:
-        """Learn the groups to trigger: the journal's of earlier epochs that the venue still lists.
+        """Learn the groups to trigger: the newest epoch's, and older ones that the venue still lists.
 
-        A group that the venue no longer lists can hold no order; without its listing
-        (``live`` empty because unreadable) the caller passes every journalled group.
+        A group that the venue no longer lists can hold no order; but listings lag, so
+        one that was made just now may only not be listed yet.
         """
-        known = {group.order_group_id: group.shard for group in groups}
-        for order_group_id, shard in live:
-            if order_group_id in known:
-                self._to_trigger[order_group_id] = shard
+        known = {group.order_group_id: group for group in groups}
+        newest = max((group.epoch for group in known.values()), default=0)
+        listed = dict(live)
+        for order_group_id, group in known.items():
+            if group.epoch == newest or order_group_id in listed:
+                self._to_trigger[order_group_id] = group.shard
 
     def to_trigger(self) -> list[tuple[str, int]]:
         """Return the groups whose trigger is not confirmed."""
