@@ -32,7 +32,7 @@ from services.executor.core.recovery import Recovery
 from services.executor.core.risk_desk import RiskDesk
 from services.executor.core.seal import Seal
 from services.executor.shell.control import ControlWatch
-from services.executor.shell.halt_listener import HaltFlag, HaltListener
+from services.executor.shell.halt_listener import HaltFlag, HaltListener, OnClosed
 from services.executor.shell.killing import Killer
 from services.executor.shell.leadership import Leadership
 from services.executor.shell.performer import Performer
@@ -134,7 +134,7 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         run=runtime.run,
     )
 
-    async def connect() -> NatsBus:
+    async def connect(on_closed: OnClosed) -> NatsBus:
         common = runtime.common
         return await NatsBus.connect(
             common.nats_url,
@@ -144,6 +144,7 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
             password=_secret(common.nats_password_file),
             nkey_seed=_secret(common.nats_nkey_file),
             instance=f"{runtime.instance}-halt",
+            on_closed=on_closed,
         )
 
     return ExecutorApp(

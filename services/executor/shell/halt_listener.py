@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable
 
 from libs.common.bus.api import Bus, Message
 
-Connect = Callable[[], Awaitable[Bus]]
+OnClosed = Callable[[BaseException], None]
+Connect = Callable[[OnClosed], Awaitable[Bus]]
 OnHeard = Callable[[str, bytes], None]
 
 
@@ -40,7 +41,8 @@ class HaltListener:
     """The thread.
 
     Args:
-        connect: Makes the thread's own bus connection, inside the thread.
+        connect: Makes the thread's own bus connection, inside the thread; calls what it is given
+            when that connection is gone for good.
         pattern: ``dora.<env>.ctl.halt.>``.
         flag: Raised before anything else is done.
         on_heard: Called in the main loop with subject and payload.
@@ -97,13 +99,19 @@ class HaltListener:
     async def _listen(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        bus = await self._connect()
+        bus = await self._connect(self._on_closed)
         try:
             await bus.each(self._pattern, self._on_message)
             self._ready.set()
             await self._stop.wait()
         finally:
             await bus.drain()
+
+    def _on_closed(self, error: BaseException) -> None:
+        # Deaf is dead: the main loop sees it with its next tick.
+        self.failure = error
+        if self._stop is not None:
+            self._stop.set()
 
     async def _on_message(self, message: Message) -> None:
         self._flag.heard_ns = time.monotonic_ns()
