@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 def test_each_service_is_killed_in_turn_and_the_money_still_adds_up(tmp_path: Path) -> None:
-    with living(tmp_path, "demo", "--duration", "55", "--seed", "3") as demo:
+    with living(tmp_path, "demo", "--duration", "200", "--seed", "3") as demo:
         demo.until_running(90)
         demo.until_quoting()
         for service in SERVICES:
@@ -27,6 +28,7 @@ def test_each_service_is_killed_in_turn_and_the_money_still_adds_up(tmp_path: Pa
             until(partial(demo.status, service), 40, f"an answer of the new {service}")
             demo.until_running(60)
             time.sleep(1.0)  # let it trade between two deaths, as the demo would
+        demo.process.send_signal(signal.SIGTERM)  # an orderly end, as Ctrl-C
         code = demo.process.wait(180)
         said = demo.tail()
 
