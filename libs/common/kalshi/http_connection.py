@@ -8,6 +8,9 @@ connection; it never comes back to life.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -16,6 +19,7 @@ import httpx
 
 BODY_LENGTH_MAX: Final = 64 * 1024 * 1024
 HEADERS_MAX: Final = 200
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,17 @@ class HttpConnection(asyncio.Protocol):
         """Drop the connection without ceremony; idempotent."""
         self._keeps_alive = False
         if self._transport is not None:
+            self._forget_unsent()
             # Not `close()`: that waits until a peer who reads nothing has taken the buffered bytes.
             self._transport.abort()
+
+    def _forget_unsent(self) -> None:
+        # The kernel goes on sending, for minutes, what a closed socket left behind: an order that was given
+        # up could still reach the venue. Lingering for no time at all drops it.
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
     # asyncio's side
 

@@ -1,7 +1,11 @@
 import asyncio
+import contextlib
+import fcntl
 import ipaddress
 import socket
 import ssl
+import struct
+import termios
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -342,3 +346,27 @@ def test_on_uvloop_a_lost_answer_and_a_deadline_end_as_on_asyncio() -> None:
             await transport.aclose()
 
     uvloop.run(scenario())
+
+
+async def test_request_given_up_at_its_deadline_does_not_reach_the_venue_later() -> None:
+    """The kernel goes on sending what a closed socket left behind; an order must not arrive like that."""
+    loop = asyncio.get_running_loop()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    listener.setblocking(False)
+    transport = make_transport(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+    body = b"x" * 8_000_000
+    asking = asyncio.create_task(transport.exchange(b"POST / HTTP/1.1\r\n\r\n", body, deadline_s=0.2))
+    peer, _ = await loop.sock_accept(listener)
+    with pytest.raises(httpx.ReadTimeout):
+        await asking
+    # What had reached the peer's own queue by then has arrived; nothing else may follow.
+    (there,) = struct.unpack("i", fcntl.ioctl(peer, termios.FIONREAD, b"\0\0\0\0"))
+    arrived = 0
+    with contextlib.suppress(ConnectionResetError):
+        async with asyncio.timeout(5):
+            while piece := await loop.sock_recv(peer, 1 << 20):
+                arrived += len(piece)
+    assert arrived <= there
+    peer.close()
+    listener.close()
