@@ -359,7 +359,8 @@ class Engine:
             effect for m in sorted(account.known_markets()) for effect in account.position_effects(m)
         ]
         for order in account.orders.unresolved():
-            is_stuck = order.is_unknown and now.ns - order.unknown_ns > self.stuck_ns
+            since_ns = order.unknown_ns if order.is_unknown else max(order.updated_ns, order.answered_ns)
+            is_stuck = now.ns - since_ns > self.stuck_ns
             if is_stuck and order.client_order_id not in self._stuck:
                 self._stuck.add(order.client_order_id)
                 fields = {"market": order.market, "client_order_id": order.client_order_id}

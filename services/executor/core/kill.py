@@ -94,9 +94,13 @@ class KillLadder:
             self.is_verified = True
             self._rung("verified", now_ns)
             return KillStep(is_verified=True)
+        return self.on_no_listing()
+
+    def on_no_listing(self) -> KillStep:
+        """Return what is left to do although nobody can say what rests."""
         return KillStep(
-            trigger=trigger,
-            cancel_all=self.with_cancel_all and not self._is_cancelled_all and bool(trigger),
+            trigger=tuple(self.unconfirmed.items()),
+            cancel_all=self.with_cancel_all and not self._is_cancelled_all,
             list_orders=True,
         )
 

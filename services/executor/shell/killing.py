@@ -84,7 +84,7 @@ class Killer:
                 if listing_failures % 20 == 1:
                     self._perform([Log("VENUE_ERROR", f"halt not verified: {e}", level="ERROR")])
                 await asyncio.sleep(_AGAIN_S * 4)
-                step = KillStep(trigger=step.trigger, list_orders=True)
+                step = ladder.on_no_listing()
                 continue
             self._perform(self._engine.intake.on_listing(resting, began.ns, self._now()))
             step = ladder.on_listing(self._ours.ours(resting), self._now().ns)

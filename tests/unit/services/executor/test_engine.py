@@ -19,6 +19,7 @@ from libs.common.messages.market import MarketState
 from services.executor.core.account import Now
 from services.executor.core.answers import NotSent
 from services.executor.core.effects import (
+    Log,
     MakeGroup,
     PublishPosition,
     ReadFills,
@@ -457,3 +458,17 @@ def test_silent_journal_cancels_everything_although_a_takeover_waits_for_it() ->
     desk.engine.account.gate.is_recovered = False
     desk.later(5.1)
     assert len(cancels(desk.engine.on_tick(desk.now))) == 2
+
+
+def test_order_that_no_read_can_settle_is_reported_once_after_a_minute() -> None:
+    desk = a_desk()
+    bid, _ = resting(desk)
+    desk.quote(BOTH[1], sequence=2)
+    cancel = CancelRequest(bid.order_id, bid.client_order_id, MARKET, 0)
+    desk.engine.intake.on_cancel_answer(cancel, Refused(404, "not_found", ""), desk.now)
+    reports = []
+    for _ in range(3):
+        desk.later(61)
+        effects = desk.engine.on_tick(desk.now)
+        reports += [e for e in effects if isinstance(e, Log) and e.event_type == "ERROR"]
+    assert [report.fields["client_order_id"] for report in reports] == [bid.client_order_id]

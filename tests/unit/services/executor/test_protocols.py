@@ -210,6 +210,20 @@ def test_listed_order_is_cancelled_and_the_count_of_empty_listings_starts_over()
     assert ladder.on_listing((), 4).is_verified
 
 
+def test_ladder_without_a_listing_goes_on_with_whatever_is_not_confirmed() -> None:
+    ladder = KillLadder("x", {"g1": 0, "g2": 2}, 0)
+    ladder.first(0)
+    ladder.on_triggered("g1", 1)
+    step = ladder.on_no_listing()
+    assert (step.trigger, step.cancel_all, step.is_verified) == ((("g2", 2),), True, False)
+    ladder.on_triggered("g2", 2)
+    assert ladder.on_no_listing().cancel_all
+    assert ladder.on_listing((), 3).cancel_all
+    ladder.on_cancelled_all(4)
+    assert not ladder.on_no_listing().cancel_all
+    assert ladder.on_listing((), 5).is_verified
+
+
 def test_orderly_end_never_sends_cancel_all() -> None:
     ladder = KillLadder("stop", {"g": 0}, 0, with_cancel_all=False)
     assert not ladder.first(0).cancel_all
