@@ -58,6 +58,8 @@ class Engine:
     reasons: list[str] = field(default_factory=list)
     reread: bool = True
     """Set when the private feed lost continuity: listings and fills must be read."""
+    is_feed_down: bool = False
+    """Since the private feed closed and until it speaks again: reads must take its place."""
     _raw_residuals: tuple[int, int] = (0, 0)
     _compared_ns: int = 0
     _barred: dict[str, bool] = field(default_factory=dict)
@@ -110,6 +112,7 @@ class Engine:
         """Take what the private feed says."""
         effects: list[Effect] = []
         for event in events:
+            self.is_feed_down = isinstance(event, FeedClosed)
             if isinstance(event, OwnFill):
                 effects += self.intake.on_fill(event.fill, now)
             elif isinstance(event, OwnOrder):

@@ -14,6 +14,8 @@ from services.executor.core.engine import Engine
 from services.executor.core.orders import OwnOrder
 
 _FILL_OVERLAP_MS = 5_000
+_DEAF_S = 1.0
+"""How often everything is compared while the private feed is down."""
 
 
 class Polls:
@@ -59,7 +61,8 @@ class Polls:
     async def look(self) -> None:
         """Do what is open now."""
         now = self._now()
-        if self._engine.reread or now.ns - self._compared_ns >= self._compare_s * 1e9:
+        every_s = min(self._compare_s, _DEAF_S) if self._engine.is_feed_down else self._compare_s
+        if self._engine.reread or now.ns - self._compared_ns >= every_s * 1e9:
             self._compared_ns = now.ns
             await self._try(self.compare)
         if self._wants_fills:
