@@ -23,6 +23,7 @@ class TargetSlot:
         arrived_ns: Our monotonic clock when it came.
         is_measured: True until its first planning pass is over: what is sent later waited
             for tokens, an answer or a fill, and would measure those instead of the path.
+            False from the start where no book change is behind it: a new position on the same book.
     """
 
     target: TargetV1
@@ -43,7 +44,8 @@ class TargetStore:
         held = self._slots.get(target.market)
         if held is not None and age_key(target) <= age_key(held.target):
             return Reason.TARGET_SUPERSEDED
-        self._slots[target.market] = TargetSlot(target, now_ns)
+        is_same_book = held is not None and book_of(held.target) == book_of(target)
+        self._slots[target.market] = TargetSlot(target, now_ns, is_measured=not is_same_book)
         return None
 
     def get(self, market: str, now_ms: int) -> TargetSlot | None:
@@ -65,6 +67,11 @@ class TargetStore:
     def next_expiry_ms(self) -> int | None:
         """Return when the next target expires, or None without targets."""
         return min((slot.target.expires_ms for slot in self._slots.values()), default=None)
+
+
+def book_of(target: TargetV1) -> tuple[str, int]:
+    """Return which book the target was made from."""
+    return target.book_producer, target.book_sequence
 
 
 def age_key(target: TargetV1) -> tuple[str, int, int, int, int]:

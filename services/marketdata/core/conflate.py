@@ -1,9 +1,9 @@
 """When a book that changed is published: at once if it was quiet, else a little later and once.
 
 A market that changes again before its message left is sent once (design section
-5). The first change after a quiet interval leaves immediately, so the path from
-tick to order waits for nothing; under load one market sends at most one book an
-interval, and all markets together keep a budget, oldest change first. Changes
+5). The first changes after a quiet time leave immediately, so the path from tick to
+order waits for nothing; under load one market sends one book an interval, and
+all markets together keep a budget, oldest change first. Changes
 of the touch, from which quotes are made, have a shorter interval than changes
 behind it. A market that does not change is still sent once per refresh time,
 because a book is worth only as much as the exchange time it vouches for.
@@ -22,7 +22,10 @@ class ConflationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Pace of publication."""
 
     interval_ms: int = 2
-    """Least time between two books of one market when its touch changed."""
+    """Mean time between two books of one market whose touch keeps changing."""
+    touch_burst: int = 4
+    """So many books of one market may leave at once before that interval counts: a sweep
+    through some levels is several changes of the touch, and its last one must not wait."""
     depth_interval_ms: int = 20
     """The same when only levels behind the touch changed."""
     refresh_ms: int = 1_000
@@ -52,6 +55,7 @@ class Conflator:
 
     def __init__(self, rules: ConflationRules) -> None:
         self._interval_ns = rules.interval_ms * 1_000_000
+        self._credit_ns = self._interval_ns * max(0, rules.touch_burst - 1)
         self._depth_interval_ns = max(rules.depth_interval_ms, rules.interval_ms) * 1_000_000
         self._refresh_ns = rules.refresh_ms * 1_000_000
         self._cost_ns = 1_000_000_000 // max(1, rules.books_per_s_max)
@@ -62,6 +66,7 @@ class Conflator:
         self._ready: dict[str, None] = {}  # of those: may leave as soon as the budget allows
         self._waiting: list[tuple[int, str]] = []  # of those: not before this time
         self._sent: OrderedDict[str, int] = OrderedDict()  # last publication, oldest first
+        self._paid_ns: dict[str, int] = {}  # up to when a market's books have used its intervals
 
     def add(self, market: str) -> None:
         """Watch a market; its first book leaves with the next poll."""
@@ -71,6 +76,7 @@ class Conflator:
     def drop(self, market: str) -> None:
         """Forget a market."""
         self._sent.pop(market, None)
+        self._paid_ns.pop(market, None)
         self._origins.pop(market, None)
         self._touched.discard(market)
         self._ready.pop(market, None)
@@ -81,15 +87,14 @@ class Conflator:
             if market in self._touched:
                 return
             self._touched.add(market)
-            interval_ns = self._interval_ns
+            due_ns = self._paid_ns.get(market, 0) - self._credit_ns
         else:
             if market in self._origins:
                 return
-            interval_ns = self._depth_interval_ns
+            due_ns = self._sent.get(market, 0) + self._depth_interval_ns
         self._origins[market] = origin_ns
         if market in self._ready:
             return
-        due_ns = self._sent.get(market, 0) + interval_ns
         if due_ns <= origin_ns:
             self._ready[market] = None
         else:
@@ -140,6 +145,7 @@ class Conflator:
         if market in self._sent:
             self._sent[market] = mono_ns
             self._sent.move_to_end(market)
+            self._paid_ns[market] = max(self._paid_ns.get(market, 0), mono_ns) + self._interval_ns
 
     # The budget as a virtual clock that runs ahead by the cost of each message, at most a burst.
     def _take(self, mono_ns: int) -> bool:

@@ -378,3 +378,15 @@ def test_target_of_a_newer_marketdata_run_wins_whatever_its_sequence() -> None:
     slot = store.get("M-1", START_MS)
     assert slot is not None
     assert slot.target is newer
+
+
+def test_a_new_position_on_the_same_book_is_obeyed_and_does_not_count_as_a_tick() -> None:
+    store = TargetStore()
+    assert store.put(a_target(sequence=5), START_MS) is None
+    first = store.get("M-1", START_MS)
+    assert store.put(a_target(sequence=5, position_sequence=2), START_MS) is None
+    second = store.get("M-1", START_MS)
+    assert store.put(a_target(sequence=6, position_sequence=2), START_MS) is None
+    third = store.get("M-1", START_MS)
+
+    assert [slot.is_measured for slot in (first, second, third) if slot is not None] == [True, False, True]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from services.marketdata.core.conflate import ConflationRules, Conflator
 
 MS = 1_000_000
-RULES = ConflationRules(interval_ms=5, refresh_ms=1_000, books_per_s_max=1_000)
+RULES = ConflationRules(interval_ms=5, touch_burst=1, refresh_ms=1_000, books_per_s_max=1_000)
 
 
 def _started(*markets: str, at_ns: int = 1_000 * MS) -> Conflator:
@@ -32,6 +32,19 @@ def test_changes_within_the_interval_leave_once_with_the_first_arrival() -> None
     due = conflator.due(1_105 * MS)
     assert [(item.market, item.origin_ns) for item in due] == [("A", 1_101 * MS)]
     assert conflator.due(1_111 * MS) == []
+
+
+def test_a_sweep_through_some_levels_leaves_at_once_and_its_rate_is_bounded_afterwards() -> None:
+    conflator = Conflator(ConflationRules(interval_ms=5, touch_burst=3, books_per_s_max=1_000))
+    conflator.add("A")
+    conflator.due(1_000 * MS)
+    left = 0
+    for ms in range(1_100, 1_200):
+        conflator.mark("A", ms * MS)
+        left += len(conflator.due(ms * MS))
+        if ms == 1_102:
+            assert left == 3
+    assert left <= 3 + 100 // 5
 
 
 def test_an_urgent_change_does_not_wait_for_the_interval() -> None:

@@ -98,7 +98,11 @@ def test_a_change_leaves_immediately_when_quiet_with_the_arrival_of_its_frame(dr
     assert (book.venue_ms, book.as_of_ms) == (NOW_MS + 150, NOW_MS + 150)
 
 
-def test_a_burst_is_conflated_and_loses_nothing_of_the_state(driver: Driver) -> None:
+def test_a_burst_is_conflated_and_loses_nothing_of_the_state() -> None:
+    driver = Driver(FeedRules(conflation=ConflationRules(touch_burst=1)))
+    driver.follow()
+    driver.feed(snapshot(), FeedHeard(NOW_MS))
+    driver.poll(60)
     driver.poll(100)
     driver.feed(delta(Side.BID, 4_901, 100))
     assert len(driver.books()) == 1
