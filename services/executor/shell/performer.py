@@ -34,6 +34,7 @@ from services.executor.core.effects import (
 from services.executor.core.engine import Engine
 from services.executor.shell.publisher import Publisher
 
+_TURNS_TO_WIRE_MAX = 16
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -62,6 +63,7 @@ class Performer:
         self.on_read_fills: Callable[[ReadFills], None]
         self.on_read_settlements: Callable[[ReadSettlements], None]
         self.on_changed: Callable[[], None]
+        self.is_order_leaving: Callable[[], bool] = lambda: False
 
     def perform(self, effects: list[Effect]) -> None:
         """Perform effects; the ones that act are started before this returns."""
@@ -93,12 +95,21 @@ class Performer:
                 while self._positions:
                     market = next(iter(self._positions))
                     await self._publisher.position(self._positions.pop(market))
+                await self._let_orders_pass()
                 if self._telling:
                     self._tell(self._telling.popleft())
                     # Whatever acts comes between: a dozen lines in a row would hold up an acknowledgement.
                     await asyncio.sleep(0)
             self._wake.clear()
             await self._wake.wait()
+
+    # From the journal's acknowledgement to the wire an order takes a few turns of the loop; a line told in
+    # each of them would cost it more than all its own work. Bounded: a connection may have to be made first.
+    async def _let_orders_pass(self) -> None:
+        for _ in range(_TURNS_TO_WIRE_MAX):
+            if not self.is_order_leaving():
+                return
+            await asyncio.sleep(0)
 
     def _tell(self, effect: Effect) -> None:
         if isinstance(effect, Log):

@@ -25,7 +25,10 @@ _WAITING_MAX = 50_000
 _RETRY_S = 0.25
 _IN_FLIGHT_MAX = 4
 _IN_FLIGHT_BESIDE_INTENTS = 1
-"""An intent, which an order waits for, must not queue behind records that nobody waits for."""
+_LINGER_S = 0.005
+_LINGER_MAX_S = 0.05
+"""An intent, which an order waits for, must not queue behind records that nobody waits for: they
+linger while intents are being stored, and an order's states of that time become one record."""
 
 
 @dataclass(slots=True)
@@ -118,6 +121,7 @@ class Publisher:
         has to be repeated may follow its successors, which carry their versions.
         """
         while True:
+            await self._linger()
             while self._waiting:
                 most = _IN_FLIGHT_BESIDE_INTENTS if self._intents_open else _IN_FLIGHT_MAX
                 batch = list(itertools.islice(self._waiting, most))
@@ -133,6 +137,12 @@ class Publisher:
             self._wake.clear()
             self._empty.set()
             await self._wake.wait()
+
+    async def _linger(self) -> None:
+        waited_s = 0.0
+        while waited_s < _LINGER_MAX_S and (waited_s == 0.0 or self._intents_open):
+            await asyncio.sleep(_LINGER_S)
+            waited_s += _LINGER_S
 
     async def flush(self, timeout_s: float) -> None:
         """Wait until everything is stored, or the time is up; `run` does the work."""

@@ -64,6 +64,7 @@ class Sender:
         self._now = now
         self._perform = perform
         self._cancel_batches = 0
+        self._leaving: set[int] = set()
         self.on_fence_lost: Callable[[str], None] = lambda _: None
         self.on_quiet: Callable[[], None] = lambda: None
 
@@ -74,6 +75,7 @@ class Sender:
         run = self._engine.account.run
         self._perform(batch_place(run, batch.intent))
         why = await self._journal(batch)
+        self._leaving.add(batch.intent.batch)
         if why is None:
             why = self._spend(batch)
         if why is None:
@@ -91,9 +93,15 @@ class Sender:
         else:
             for item in batch.intent.items:
                 self._take(item, NotSent(why), answers)
+        self._leaving.discard(batch.intent.batch)
         latency_us = (self._clock.mono_ns() - began_ns) // 1_000
         self._finish(batch, answers, latency_us)
         self._perform(batch_placed(run, batch.intent, answers))
+
+    @property
+    def is_order_leaving(self) -> bool:
+        """Return whether a batch is stored and none of its bytes has left."""
+        return bool(self._leaving)
 
     async def send_cancels(self, cancels: Sequence[CancelRequest]) -> None:
         """Cancel with one request; asks nobody, needs no bus."""
@@ -168,6 +176,7 @@ class Sender:
 
     def _on_wire(self, batch: SendBatch, clients: Sequence[str]) -> Callable[[int], None]:
         def on_wire(mono_ns: int) -> None:
+            self._leaving.discard(batch.intent.batch)
             self._engine.account.counters["http_calls"] += 1
             self._engine.intake.on_sent(clients, self._now())
             self._engine.on_wire(batch.origins_ns, mono_ns)

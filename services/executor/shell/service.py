@@ -370,6 +370,7 @@ class ExecutorApp:
         performer.on_read_fills = lambda _: self._polls.want_fills()
         performer.on_read_settlements = lambda _: self._polls.want_settlements()
         performer.on_changed = self._pass_soon
+        performer.is_order_leaving = lambda: self._sender.is_order_leaving
         self._sender.on_fence_lost = self._on_fence_lost
         self._sender.on_quiet = self._pass_soon
 
