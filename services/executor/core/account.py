@@ -38,6 +38,7 @@ class Account:
         groups: Order groups of the present epoch: shard to id. Never one of an older epoch.
         groups_asked: Shards whose group is being made.
         dirty: Markets that the next planning pass looks at.
+        filled_ns: When a fill last changed a market's position, by our monotonic clock.
         hold_until_ns: Markets that must wait after refusals, and until when.
         cancelled_venue: Orders found at the venue that we did not know: ids that were cancelled.
     """
@@ -54,6 +55,7 @@ class Account:
     groups: dict[int, str] = field(default_factory=dict)
     groups_asked: set[int] = field(default_factory=set)
     dirty: set[str] = field(default_factory=set)
+    filled_ns: dict[str, int] = field(default_factory=dict)
     hold_until_ns: dict[str, int] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
     counters: Counter[str] = field(default_factory=Counter)

@@ -69,6 +69,7 @@ class Booking:
         if record is None:
             return []
         self.booked_ns = now.ns
+        account.filled_ns[fill.market] = now.ns
         effects: list[Effect] = [RecordFill(record)]
         if order is not None:
             order.booked_e2 += fill.qty_e2

@@ -72,7 +72,9 @@ class Engine:
 
     def on_target(self, target: TargetV1, now: Now) -> None:
         """Take a target; the next pass plans its market."""
-        dropped = self.account.targets.put(target, now.ms, now.ns)
+        # A target may be decided anew by a fill on a book that is seconds old: no tick is behind it.
+        by_tick = target.origin_mono_ns >= self.account.filled_ns.get(target.market, 0)
+        dropped = self.account.targets.put(target, now.ms, now.ns, by_tick=by_tick)
         self.account.counters["targets"] += 1
         if dropped is not None:
             self.account.held[dropped.value] += 1

@@ -37,7 +37,7 @@ class TargetStore:
 
     _slots: dict[str, TargetSlot] = field(default_factory=dict)
 
-    def put(self, target: TargetV1, now_ms: int, now_ns: int = 0) -> Reason | None:
+    def put(self, target: TargetV1, now_ms: int, now_ns: int = 0, *, by_tick: bool = True) -> Reason | None:
         """Take a target; return why it was dropped, or None if it is now the newest."""
         if target.expires_ms <= now_ms:
             return Reason.TARGET_EXPIRED
@@ -45,7 +45,7 @@ class TargetStore:
         if held is not None and age_key(target) <= age_key(held.target):
             return Reason.TARGET_SUPERSEDED
         is_same_book = held is not None and book_of(held.target) == book_of(target)
-        self._slots[target.market] = TargetSlot(target, now_ns, is_measured=not is_same_book)
+        self._slots[target.market] = TargetSlot(target, now_ns, is_measured=by_tick and not is_same_book)
         return None
 
     def get(self, market: str, now_ms: int) -> TargetSlot | None:

@@ -26,7 +26,7 @@ class ConflationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     touch_burst: int = 4
     """So many books of one market may leave at once before that interval counts: a sweep
     through some levels is several changes of the touch, and its last one must not wait."""
-    depth_interval_ms: int = 20
+    depth_interval_ms: int = 5
     """The same when only levels behind the touch changed."""
     refresh_ms: int = 1_000
     """A book that did not change is sent again after this time."""
