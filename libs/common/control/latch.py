@@ -60,13 +60,19 @@ class Halted:
     halt: HaltV1
 
     def reaches(self, keys: Mapping[ScopeKind, str]) -> bool:
-        """Return whether this halt covers something with these scope keys; account halts cover all."""
-        scope = self.halt.scope
-        return scope is ScopeKind.ACCOUNT or keys.get(scope) == self.halt.scope_key
+        """Return whether this halt covers something with these scope keys; account halts cover all.
+
+        A strategy is named with its version and configuration hash; a halt may name
+        less of it (``dora-maker`` reaches ``dora-maker/1/ab12cd34``).
+        """
+        scope, key = self.halt.scope, self.halt.scope_key
+        if scope is ScopeKind.STRATEGY and (named := keys.get(scope)) is not None:
+            return named == key or named.startswith(f"{key}/")
+        return scope is ScopeKind.ACCOUNT or keys.get(scope) == key
 
 
 # How strongly each level stops; the strongest unlifted one counts.
-_STRENGTH = {GateState.REDUCE_ONLY: 1, GateState.CANCEL_ONLY: 2, GateState.HALTED: 3}
+STRENGTH = {GateState.REDUCE_ONLY: 1, GateState.CANCEL_ONLY: 2, GateState.HALTED: 3}
 
 
 @dataclass(slots=True)
@@ -138,7 +144,7 @@ class LatchFold:
         if not account:
             # Only scopes are halted: the account runs, `LatchState.halts` says where it may not.
             return LatchState(False, newest, resume_sequence, GateState.RUNNING, "", "", open_halts)
-        strongest = max(account, key=lambda halted: _STRENGTH[halted.halt.level])
+        strongest = max(account, key=lambda halted: STRENGTH[halted.halt.level])
         return LatchState(
             True, newest, 0, strongest.halt.level, strongest.halt.reason, strongest.source, open_halts
         )

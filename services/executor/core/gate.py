@@ -5,6 +5,10 @@ when it was last proven, and one that is missing, old or unreadable is closed.
 "No halt seen" is no condition here; a fresh permit is. Cancels and group triggers
 never ask. Ages are of the receiver's monotonic clock, only the book's age is of the
 exchange's own time.
+
+Two questions: may risk be opened, and may an exit (reduce-only, immediate or cancel)
+leave. A halt at level `REDUCE_ONLY` closes the first and not the second; everything
+else closes both.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from libs.common.control.latch import LatchState
+from libs.common.control.latch import STRENGTH, Halted, LatchState
 from libs.common.messages.control import GateState, PermitV1, ScopeKind
 from libs.common.messages.market import MarketState, TopV1
 
@@ -55,6 +59,7 @@ class Gate:
         is_fence_lost: True for good once another leader was seen.
         latch: Fold of the control stream.
         file_reason: What the local latch file says, empty if clear.
+        file_level: How strongly the file stops; what cannot be read stops everything.
         is_stopping: True from SIGTERM on.
     """
 
@@ -68,6 +73,7 @@ class Gate:
     is_fence_lost: bool = False
     latch: LatchState | None = None
     file_reason: str = "local latch not read"
+    file_level: GateState = GateState.HALTED
     is_killing: bool = False
     is_stopping: bool = False
     loop_lag_ns: int = 0
@@ -110,18 +116,114 @@ class Gate:
 
     def halt_reasons(self) -> list[str]:
         """Return why the account is halted: latches only, whatever else is closed."""
+        return self._latch_reasons(is_exit=False)
+
+    def account_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
+        """Return why nothing that opens risk may leave for any market; empty is open."""
+        return [*self.halt_reasons(), *self._proof_reasons(now_ns, echo_age_ns)]
+
+    def exit_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
+        """Return why no exit may leave: the same, but a halt at level `REDUCE_ONLY` lets it pass."""
+        return [*self._latch_reasons(is_exit=True), *self._proof_reasons(now_ns, echo_age_ns)]
+
+    def market_reasons(
+        self,
+        market: str,
+        now_ms: int,
+        *,
+        exit: bool = False,  # noqa: A002 - reads as the trade's word at the call
+        strategy: str | None = None,
+    ) -> list[str]:
+        """Return why no create may leave for this market; empty is open.
+
+        Args:
+            market: The market.
+            now_ms: Exchange time.
+            exit: Whether it is an exit, which a scoped halt at level `REDUCE_ONLY` lets pass.
+            strategy: Whose order it is; None is unknown, and what is unknown belongs to the halted one.
+        """
+        top = self._tops.get(market)
+        if top is None:
+            return ["no_book"]
+        reasons = []
+        if top.is_stale or now_ms - top.as_of_ms > self.limits.book_age_ms:
+            reasons.append("book_stale")
+        if top.as_of_ms - now_ms > self.limits.book_age_ms:
+            # One of the two clocks is wrong, and by ours an old book would look young for as long.
+            reasons.append("book_from_the_future")
+        if top.state is not MarketState.ACTIVE:
+            reasons.append("market_not_active")
+        if not top.trading_active:
+            reasons.append("trading_paused")
+        if top.close_ms <= now_ms:
+            reasons.append("market_closed")
+        reasons.extend(
+            f"halt_scoped: {halted.source}: {halted.halt.reason}"
+            for halted in self.scoped_halts(market, strategy)
+            if not (exit and halted.halt.level is GateState.REDUCE_ONLY)
+        )
+        return reasons
+
+    def scoped_halts(self, market: str, strategy: str | None = None) -> list[Halted]:
+        """Return the unlifted halts, narrower than the account, that reach this market (and strategy)."""
+        if self.latch is None:
+            return []
+        top = self._tops.get(market)
+        keys = {ScopeKind.MARKET: market}
+        if top is not None:
+            keys |= {
+                ScopeKind.EVENT: top.event,
+                ScopeKind.SHARD: str(top.shard),
+                ScopeKind.SERIES: top.event.partition("-")[0],
+            }
+        if strategy:
+            keys[ScopeKind.STRATEGY] = strategy
+        return [
+            halted
+            for halted in self.latch.halts
+            if (halted.halt.scope is ScopeKind.STRATEGY and not strategy)
+            or (halted.halt.scope is not ScopeKind.ACCOUNT and halted.reaches(keys))
+        ]
+
+    def state(self, now_ns: int, echo_age_ns: int) -> GateState:
+        """Return the gate's one word."""
+        if not self.is_recovered:
+            return GateState.HALTED if self._is_latched() else GateState.STARTING
+        if self.is_fence_lost or self.is_stopping:
+            return GateState.HALTED
+        if self._is_latched():
+            return self._latched_level()
+        return GateState.CANCEL_ONLY if self.account_reasons(now_ns, echo_age_ns) else GateState.RUNNING
+
+    def _is_latched(self) -> bool:
+        if self.file_reason or self.latch is None:
+            return True
+        # A stream that cannot be read now closes the gate; it is no halt that somebody ordered.
+        return self.latch.is_halted and self.latch.source != "unreadable"
+
+    def _latched_level(self) -> GateState:
+        # The strongest of the carriers counts, as for the halt itself.
+        levels = []
+        if self.file_reason:
+            levels.append(self.file_level)
+        if self.latch is None:
+            levels.append(GateState.HALTED)
+        elif self.latch.is_halted:
+            levels.append(self.latch.level)
+        return max(levels, key=STRENGTH.__getitem__)
+
+    def _latch_reasons(self, *, is_exit: bool) -> list[str]:
         reasons = []
         if self.latch is None:
             reasons.append("control_unread")
-        elif self.latch.is_halted:
+        elif self.latch.is_halted and not (is_exit and self.latch.level is GateState.REDUCE_ONLY):
             reasons.append(f"halt_latched: {self.latch.source}: {self.latch.reason}")
-        if self.file_reason:
+        if self.file_reason and not (is_exit and self.file_level is GateState.REDUCE_ONLY):
             reasons.append(f"halt_local: {self.file_reason}")
         return reasons
 
-    def account_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
-        """Return why no create may leave for any market; empty is open."""
-        reasons = self.halt_reasons()
+    def _proof_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
+        reasons = []
         if self.is_fence_lost:
             reasons.append("fence_lost")
         if self.is_stopping:
@@ -141,53 +243,6 @@ class Gate:
         for issuer in self.issuers:
             reasons.extend(self._permit_reasons(issuer, now_ns))
         return reasons
-
-    def market_reasons(self, market: str, now_ms: int) -> list[str]:
-        """Return why no create may leave for this market; empty is open."""
-        top = self._tops.get(market)
-        if top is None:
-            return ["no_book"]
-        reasons = []
-        if top.is_stale or now_ms - top.as_of_ms > self.limits.book_age_ms:
-            reasons.append("book_stale")
-        if top.as_of_ms - now_ms > self.limits.book_age_ms:
-            # One of the two clocks is wrong, and by ours an old book would look young for as long.
-            reasons.append("book_from_the_future")
-        if top.state is not MarketState.ACTIVE:
-            reasons.append("market_not_active")
-        if not top.trading_active:
-            reasons.append("trading_paused")
-        if top.close_ms <= now_ms:
-            reasons.append("market_closed")
-        if self.latch is not None:
-            keys = {
-                ScopeKind.MARKET: market,
-                ScopeKind.EVENT: top.event,
-                ScopeKind.SHARD: str(top.shard),
-                ScopeKind.SERIES: top.event.partition("-")[0],
-            }
-            reasons.extend(
-                f"halt_scoped: {halted.source}: {halted.halt.reason}"
-                for halted in self.latch.halts
-                # Whose strategy a quote is nobody here can tell: a halted one closes every market.
-                if halted.halt.scope is ScopeKind.STRATEGY
-                or (halted.halt.scope is not ScopeKind.ACCOUNT and halted.reaches(keys))
-            )
-        return reasons
-
-    def state(self, now_ns: int, echo_age_ns: int) -> GateState:
-        """Return the gate's one word."""
-        if not self.is_recovered:
-            return GateState.HALTED if self._is_latched() else GateState.STARTING
-        if self._is_latched() or self.is_fence_lost or self.is_stopping:
-            return GateState.HALTED
-        return GateState.CANCEL_ONLY if self.account_reasons(now_ns, echo_age_ns) else GateState.RUNNING
-
-    def _is_latched(self) -> bool:
-        if self.file_reason or self.latch is None:
-            return True
-        # A stream that cannot be read now closes the gate; it is no halt that somebody ordered.
-        return self.latch.is_halted and self.latch.source != "unreadable"
 
     def _permit_reasons(self, issuer: str, now_ns: int) -> list[str]:
         permit = self._permits.get(issuer)

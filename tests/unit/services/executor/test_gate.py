@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from libs.common.control.latch import Halted
+from libs.common.control.latch import Halted, LatchState
 from libs.common.messages.control import GateState, HaltV1, PermitV1, ScopeKind
 from libs.common.messages.market import MarketState
 from services.executor.core.gate import Gate, GateLimits
@@ -129,11 +129,61 @@ def test_scoped_halt_closes_its_market_and_no_other() -> None:
     assert reasons(desk) == []
 
 
-def test_halted_strategy_closes_every_market_because_nobody_here_knows_whose_a_quote_is() -> None:
+@pytest.mark.parametrize(
+    ("key", "strategy", "is_closed"),
+    [
+        ("maker", "maker", True),
+        ("maker", "maker/1/ab12cd34", True),
+        ("maker/1", "maker/1/ab12cd34", True),
+        ("maker", "maker-two/1/ab12cd34", False),
+        ("maker/2", "maker/1/ab12cd34", False),
+        ("maker", None, True),
+        ("maker", "", True),
+    ],
+)
+def test_halted_strategy_closes_its_own_quotes_and_those_nobody_can_name(
+    key: str, strategy: str | None, *, is_closed: bool
+) -> None:
+    gate = a_desk().engine.account.gate
+    halt = HaltV1(reason="odd", scope=ScopeKind.STRATEGY, scope_key=key)
+    gate.latch = replace(CLEAR, halts=(Halted(7, "operator", halt),))
+    expected = ["halt_scoped: operator: odd"] if is_closed else []
+    assert gate.market_reasons(MARKET, START_MS, strategy=strategy) == expected
+
+
+def latched(level: GateState) -> LatchState:
+    return LatchState(True, 7, 0, level, "odd", "operator", (Halted(7, "operator", HaltV1(reason="odd")),))
+
+
+@pytest.mark.parametrize(
+    ("level", "exits_pass"),
+    [(GateState.REDUCE_ONLY, True), (GateState.CANCEL_ONLY, False), (GateState.HALTED, False)],
+)
+def test_only_a_halt_that_says_reduce_only_lets_an_exit_pass(level: GateState, *, exits_pass: bool) -> None:
     desk = a_desk()
-    halt = HaltV1(reason="odd", scope=ScopeKind.STRATEGY, scope_key="maker")
-    desk.engine.account.gate.latch = replace(CLEAR, halts=(Halted(7, "operator", halt),))
-    assert desk.engine.account.gate.market_reasons(MARKET, START_MS) == ["halt_scoped: operator: odd"]
+    gate = desk.engine.account.gate
+    gate.latch, gate.file_reason, gate.file_level = latched(level), "odd", level
+    assert reasons(desk) == ["halt_latched: operator: odd", "halt_local: odd"]
+    assert (gate.exit_reasons(desk.now.ns, 0) == []) is exits_pass
+    assert gate.state(desk.now.ns, 0) is level
+    scoped = HaltV1(reason="odd", level=level, scope=ScopeKind.MARKET, scope_key=MARKET)
+    gate.latch = replace(CLEAR, halts=(Halted(8, "operator", scoped),))
+    assert gate.market_reasons(MARKET, START_MS) == ["halt_scoped: operator: odd"]
+    assert (gate.market_reasons(MARKET, START_MS, exit=True) == []) is exits_pass
+
+
+def test_local_file_of_unknown_strength_stops_exits_too() -> None:
+    desk = a_desk()
+    gate = desk.engine.account.gate
+    gate.latch, gate.file_reason = latched(GateState.REDUCE_ONLY), "local latch file unreadable"
+    assert gate.exit_reasons(desk.now.ns, 0) == ["halt_local: local latch file unreadable"]
+
+
+def test_exit_needs_every_proof_that_an_order_needs() -> None:
+    desk = a_desk()
+    later_ns = desk.now.ns + 3 * S
+    gate = desk.engine.account.gate
+    assert gate.exit_reasons(later_ns, 2 * S) == gate.account_reasons(later_ns, 2 * S) != []
 
 
 def test_permit_of_somebody_who_has_not_seen_our_epoch_is_no_permit() -> None:
