@@ -42,7 +42,7 @@ arch: setup ## import rules: pure cores, independent services
 	@.venv/bin/lint-imports
 
 docs: setup ## write the generated documents anew
-	@$(PY) -m tools.generate_subjects
+	@$(PY) -m tools.generate_subjects && $(PY) -m tools.generate_order_life
 
 requirements: setup ## the requirements files are pinned, hashed, URL-free and whole
 	@$(PY) -m tools.check_requirements

@@ -38,6 +38,7 @@ def checks() -> list[Step]:
         Step("house rules", (PYTHON, "-m", "tools.check_house")),
         Step("requirements", (PYTHON, "-m", "tools.check_requirements")),
         Step("generated documents", (PYTHON, "-m", "tools.generate_subjects", "--check")),
+        Step("order life drawn", (PYTHON, "-m", "tools.generate_order_life", "--check")),
         Step("imports", (str(BIN / "lint-imports"), "--no-logo")),
         Step("types", (str(BIN / "mypy"),)),
     ]

@@ -60,6 +60,45 @@ class Evidence(enum.StrEnum):
 
 E = Evidence
 
+MEANINGS: Final[Mapping[OrderState | Evidence, str]] = MappingProxyType(
+    {
+        S.PLANNED: "thought of, written nowhere",
+        S.INTENDED: "its intent is being stored; no byte has left",
+        S.SENT: "its bytes left, no answer yet",
+        S.RESTING: "rests, nothing filled",
+        S.PARTLY_FILLED: "rests, part of it filled",
+        S.CANCEL_PENDING: "rests or not: its cancel has no answer, or one that proved nothing",
+        S.AMEND_PENDING: "rests at the old or the new price and size: its amend has no answer",
+        S.UNKNOWN: "may or may not exist; only evidence ends it",
+        S.EXECUTED: "filled whole",
+        S.CANCELLED: "ended at the venue, filled in part or not at all",
+        S.REFUSED: "proven never to have existed",
+        E.INTENDED: "put into a batch",
+        E.SENT: "the batch's bytes left",
+        E.UNSENT: "proof that no byte left",
+        E.ACCEPTED_RESTING: "create accepted, some of it rests",
+        E.ACCEPTED_FILLED: "create accepted and filled whole on entry",
+        E.ACCEPTED_KILLED: "create accepted; what did not match at once was cancelled",
+        E.REFUSED: "create refused in the venue's own words",
+        E.UNANSWERED: "create timed out, 5xx, unreadable or foreign answer, or its id was there already",
+        E.FILLED: "a fill or a larger count of fills was told",
+        E.FILLED_WHOLE: "the same, and nothing is left",
+        E.CANCEL_SENT: "a cancel left",
+        E.CANCEL_ACCEPTED: "the venue cancelled it",
+        E.CANCEL_NOT_DONE: "cancel refused, 404 or unanswered: it is looked up, nothing is concluded",
+        E.AMEND_SENT: "an amend or decrease left",
+        E.AMEND_ACCEPTED: "the venue changed it",
+        E.AMEND_REFUSED: "the venue left it as it was",
+        E.AMEND_UNANSWERED: "no answer, or a 404: it may have changed or be gone",
+        E.SEEN_RESTING: "a feed message, or a read begun before our last answer, shows it resting",
+        E.LISTED_RESTING: "a read begun well after our last answer shows it resting",
+        E.SEEN_EXECUTED: "feed or read shows it executed",
+        E.SEEN_CANCELLED: "feed or read shows it cancelled",
+        E.ABSENT: "enough clean reads in a row, or a trigger of its group, prove that it never arrived",
+    }
+)
+"""One line a state and a piece of evidence; docs/order-life.md is written from it and the table."""
+
 TERMINAL: Final = frozenset({S.EXECUTED, S.CANCELLED, S.REFUSED})
 """Nothing rests any more, as far as we know."""
 
