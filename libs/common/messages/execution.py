@@ -33,6 +33,17 @@ class Action(enum.StrEnum):
     CANCEL = "cancel"
 
 
+class Purpose(enum.StrEnum):
+    """Why an order exists, which decides how its end is confirmed (D-012)."""
+
+    MAKER = "maker"
+    """A resting quote: not being filled yet is normal, however long it takes."""
+    EXIT = "exit"
+    """Immediate or cancel, reduce-only: only ever makes a position smaller."""
+    MANUAL = "manual"
+    """A person asked for it, with a limit to how long it may rest."""
+
+
 class EpochV1(Wire, frozen=True, kw_only=True):
     """``exec.epoch``: its own stream sequence is the fencing token; number counts epochs from 1."""
 
@@ -86,6 +97,7 @@ class IntentItemV1(Wire, frozen=True, kw_only=True):
     expires_ms: int = 0
     decision_id: str
     book_sequence: int = 0
+    purpose: Purpose = Purpose.MAKER
 
 
 class IntentV1(Wire, frozen=True, kw_only=True):
@@ -143,6 +155,7 @@ class OrderV1(Wire, frozen=True, kw_only=True):
     version: int
     order_group_id: str
     updated_ns: int
+    purpose: Purpose = Purpose.MAKER
 
 
 class FillV1(Wire, frozen=True, kw_only=True):
@@ -213,3 +226,5 @@ class AuditExecV1(Wire, frozen=True, kw_only=True):
     was: int = 0
     reason: str = ""
     event_ns: int
+    by: str = ""
+    """Who asked, where a person did."""

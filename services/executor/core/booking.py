@@ -73,6 +73,8 @@ class Booking:
         effects: list[Effect] = [RecordFill(record)]
         if order is not None:
             order.booked_e2 += fill.qty_e2
+            order.paid_e6 += fill.price_e4 * fill.qty_e2
+            order.fees_e6 += fill.fee_e6
             account.orders.apply(
                 order, Evidence.FILLED, now.ns, filled_e2=max(order.filled_e2, order.booked_e2)
             )

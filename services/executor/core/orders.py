@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from libs.common.domain.side import Side
-from libs.common.messages.execution import OrderState, OrderV1
+from libs.common.messages.execution import OrderState, OrderV1, Purpose
 from libs.common.risk.exposure import Open
 from services.executor.core.order_life import IN_FLIGHT, TERMINAL, Evidence, settle, step
 
@@ -34,6 +34,9 @@ class OwnOrder:
         heard_ms: Venue time of the newest word about it.
         unknown_ns: Since when it is unknown.
         misses: Clean listings in a row that did not show it.
+        purpose: Why it exists; the planner moves and cancels those of `MAKER` only.
+        paid_e6: Price times quantity of its booked fills.
+        fees_e6: What they cost in fees.
     """
 
     client_order_id: str
@@ -64,6 +67,9 @@ class OwnOrder:
     updated_ns: int = 0
     unknown_ns: int = 0
     misses: int = 0
+    purpose: Purpose = Purpose.MAKER
+    paid_e6: int = 0
+    fees_e6: int = 0
 
     @property
     def is_live(self) -> bool:
@@ -118,6 +124,7 @@ class OwnOrder:
             version=self.version,
             order_group_id=self.order_group_id,
             updated_ns=self.updated_ns + wall_offset_ns,
+            purpose=self.purpose,
         )
 
 
