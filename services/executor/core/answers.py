@@ -29,6 +29,9 @@ class NotSent:
 
 Answer = Accepted | Refused | Unknown | NotSent
 
+CANCEL_NOT_CONFIRMED = "cancel_not_confirmed"
+"""`NotSent` for a create whose place was not proven free."""
+
 _GONE = ("not_found", "cannot_update_filled_order", "invalid_amend_qty_for_order")
 _GROUP_DEAD = ("exceeded_order_group_risk_limit", "order_group_not_found", "order_group_triggered")
 _PAUSE_MIN_NS = 100_000_000

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from libs.common.messages.execution import AuditExecV1, FillV1, IntentV1, OrderV1, PositionV1
 from services.executor.core.requests import CancelRequest, DecreaseRequest
 from services.executor.core.seal import Approved
+
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Lane(enum.StrEnum):
+    """Whose tokens pay for creates: the unscoped bucket for a batch, its shard's own for a single."""
+
+    BATCH = "batch"
+    SINGLE = "single"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +29,18 @@ class SendBatch:
 
     Attributes:
         intent: Stored and acknowledged under the epoch's fence before any byte leaves.
-        creates: Go out as one request, or one each in single mode.
+        creates: Go out as one request in the batch lane, as one each in the single lane.
         amends: One request each.
         decreases: One request each.
         origins_ns: For each order that came of a fresh target: arrival of the book change
             behind it, where tick-to-order starts, and of the target here.
         markets: Whose books must still be fresh when the bytes leave.
+        cancels: One request that leaves at once, beside the journal's append; asks no gate, and leaves
+            whatever becomes of the rest.
+        after: A create's client order id to the venue's id of the order among ``cancels`` whose cancel
+            must have been accepted before it may leave; else it is not sent, `CANCEL_NOT_CONFIRMED`.
+            Caps and self-cross are then asked again with the newest view, right before the bytes.
+        lane: How the creates travel.
     """
 
     intent: IntentV1
@@ -30,6 +49,9 @@ class SendBatch:
     decreases: tuple[DecreaseRequest, ...]
     origins_ns: tuple[tuple[int, int], ...]
     markets: tuple[str, ...]
+    cancels: tuple[CancelRequest, ...] = ()
+    after: Mapping[str, str] = _NOTHING
+    lane: Lane = Lane.BATCH
 
 
 @dataclass(frozen=True, slots=True)

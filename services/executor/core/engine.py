@@ -32,7 +32,7 @@ from services.executor.core.intake import Intake
 from services.executor.core.kill import KillLadder
 from services.executor.core.latency import Latencies
 from services.executor.core.quoting import Quoter
-from services.executor.core.requests import CancelRequest
+from services.executor.core.requests import CancelRequest, CreateRequest
 from services.executor.core.seal import Approved, Seal
 
 _S = 1_000_000_000
@@ -175,6 +175,14 @@ class Engine:
         if any(now.ns > one.expires_ns for one in approved):
             return "intent_old"
         return None
+
+    def recheck(self, approved: Approved, now: Now) -> str | None:
+        """Return why a create that waited for cancels may not leave, or None: asked like `may_send`."""
+        request = approved.request
+        if not isinstance(request, CreateRequest):
+            return None
+        refusal = self.quoter.approver.recheck(request, now)
+        return refusal.rule if refusal is not None else None
 
     def batch_answered(self) -> None:
         """A batch has all its answers."""

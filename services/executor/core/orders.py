@@ -8,7 +8,7 @@ been booked as positions (design rule 5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from libs.common.domain.side import Side
@@ -37,6 +37,8 @@ class OwnOrder:
         purpose: Why it exists; the planner moves and cancels those of `MAKER` only.
         paid_e6: Price times quantity of its booked fills.
         fees_e6: What they cost in fees.
+        behind: Orders whose cancels must be confirmed before this one may leave. While one of them
+            lives and no byte of this one has left, it can not fill: it counts nothing.
     """
 
     client_order_id: str
@@ -70,6 +72,12 @@ class OwnOrder:
     purpose: Purpose = Purpose.MAKER
     paid_e6: int = 0
     fees_e6: int = 0
+    behind: tuple[OwnOrder, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether it may not leave yet, because an order that it must follow may still rest."""
+        return self.state is OrderState.INTENDED and any(order.is_live for order in self.behind)
 
     @property
     def is_live(self) -> bool:
@@ -94,6 +102,8 @@ class OwnOrder:
     @property
     def open_e2(self) -> int:
         """Return what may still change the position: unfilled if live, and told but not booked."""
+        if self.is_waiting:
+            return 0
         reach = max(self.total_e2, self.pending_total_e2 or 0) if self.is_live else 0
         return max(0, max(reach, self.filled_e2) - self.booked_e2)
 
@@ -230,12 +240,12 @@ class OwnOrders:
         """Return whether the market is in quarantine."""
         return any(order.is_unknown for order in self._working.get(market, {}).values())
 
-    def opened(self, market: str, *, without: OwnOrder | None = None) -> list[Open]:
+    def opened(self, market: str, *, without: Sequence[OwnOrder] = ()) -> list[Open]:
         """Return everything of the market that may still fill, at its worst."""
         return [
             Open(order.side, order.worst_price_e4, order.open_e2)
             for order in self._working.get(market, {}).values()
-            if order is not without and order.open_e2
+            if order.open_e2 and all(order is not one for one in without)
         ]
 
     def forget_ended(self, now_ns: int) -> None:
