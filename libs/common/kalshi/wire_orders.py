@@ -210,6 +210,9 @@ def side_of(book_side: str | None, outcome_side: str | None) -> Side:
 
 def status_of(word: str) -> VenueOrderStatus:
     """Return the order status; a word we do not know is ``unknown``, not an error."""
+    if word == "cancelled":
+        # Both spellings are in use at the venue (D-005); the enum's own is the V2 API's.
+        return VenueOrderStatus.CANCELED
     try:
         return VenueOrderStatus(word)
     except ValueError:

@@ -26,7 +26,7 @@ from typing import TypeVar
 from libs.common.domain.grid import PriceGrid
 from libs.common.domain.reasons import Reason
 from libs.common.domain.side import Side
-from libs.common.messages.execution import Action
+from libs.common.messages.execution import Action, Purpose
 from libs.common.messages.target import QuoteV1
 from services.executor.core.orders import OwnOrder
 
@@ -133,7 +133,8 @@ def plan(wanted: Sequence[QuoteV1], live: Sequence[OwnOrder], now: MarketNow, ru
     quarantined = any(order.is_unknown for order in live)
     for side in Side:
         quotes = [quote for quote in wanted if quote.side is side and quote.qty_e2 > 0]
-        orders = [order for order in live if order.side is side]
+        # What a person or a flatten asked for is not ours to move; it still keeps quotes from crossing it.
+        orders = [order for order in live if order.side is side and order.purpose is Purpose.MAKER]
         if any(order.is_in_flight for order in orders):
             result.held.append(Held(side, Reason.REQUEST_IN_FLIGHT))
             continue
