@@ -6,7 +6,7 @@ stands behind anonymous recorded depth): endless credit, no buckets, no fees.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from libs.common.domain.ledger import Position
@@ -58,3 +58,5 @@ class Account:
     cancelled_all_ns: int | None = None
     fills: list[Filled] = field(default_factory=list)
     settlements: list[Settled] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
+    """Creates that were refused, by the code of the answer."""

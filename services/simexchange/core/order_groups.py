@@ -24,6 +24,7 @@ class OrderGroup:
     shard: int
     limit_e2: int
     is_triggered: bool = False
+    resets: int = 0
     _matched: deque[tuple[int, int]] = field(default_factory=deque)
     _rolling_e2: int = 0
 
@@ -48,3 +49,4 @@ class OrderGroup:
         self._matched.clear()
         self._rolling_e2 = 0
         self.is_triggered = False
+        self.resets += 1

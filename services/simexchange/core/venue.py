@@ -130,7 +130,10 @@ class Venue:
     def create(self, account: str, request: CreateRequest, now_ns: int) -> Placed | Rejection:
         """Place an order."""
         self._due(now_ns)
-        return self.entry.create(self.floor.accounts[account], request, now_ns)
+        placed = self.entry.create(self.floor.accounts[account], request, now_ns)
+        if isinstance(placed, Rejection):
+            self.floor.accounts[account].refusals[placed.code] += 1
+        return placed
 
     def amend(self, account: str, request: AmendRequest, now_ns: int) -> Placed | Rejection:
         """Change an order's price, total or expiry."""

@@ -252,6 +252,17 @@ class AdminFace:
                 for market, position in account.positions.items()
             },
             "orders_ever": len(account.orders),
+            "refusals": dict(account.refusals),
+            "groups": [
+                {
+                    "id": group.order_group_id,
+                    "shard": group.shard,
+                    "limit_e2": group.limit_e2,
+                    "is_triggered": group.is_triggered,
+                    "resets": group.resets,
+                }
+                for group in self._venue.groups.of(account.name)
+            ],
             "orders": [
                 order_body(order, account)
                 | {
