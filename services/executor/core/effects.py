@@ -5,15 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from libs.common.messages.execution import AuditExecV1, FillV1, IntentV1, OrderV1, PositionV1
 from services.executor.core.requests import CancelRequest, DecreaseRequest
 from services.executor.core.seal import Approved
-
-
-_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Lane(enum.StrEnum):
@@ -50,7 +46,7 @@ class SendBatch:
     origins_ns: tuple[tuple[int, int], ...]
     markets: tuple[str, ...]
     cancels: tuple[CancelRequest, ...] = ()
-    after: Mapping[str, str] = _NOTHING
+    after: Mapping[str, str] = field(default_factory=dict)
     lane: Lane = Lane.BATCH
 
 

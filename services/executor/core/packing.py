@@ -8,7 +8,7 @@ from libs.common.domain.reasons import Reason
 from libs.common.messages.execution import Action, IntentItemV1
 from libs.common.risk.model import Refusal
 from services.executor.core.account import Account, Now
-from services.executor.core.effects import Effect, Log, SendBatch
+from services.executor.core.effects import Effect, Lane, Log, SendBatch
 from services.executor.core.orders import OwnOrder
 from services.executor.core.planner import Act
 from services.executor.core.requests import CreateRequest, DecreaseRequest
@@ -21,6 +21,7 @@ class Packing:
     """A batch being filled."""
 
     number: int
+    lane: Lane = Lane.BATCH
     items: list[IntentItemV1] = field(default_factory=list)
     creates: list[Approved] = field(default_factory=list)
     amends: list[Approved] = field(default_factory=list)
@@ -37,6 +38,7 @@ class Packing:
             tuple(self.decreases),
             tuple(self.origins_ns),
             tuple(self.markets),
+            lane=self.lane,
         )
 
     def add_create(self, create: CreateRequest, slot: TargetSlot, act: Act) -> Effect:

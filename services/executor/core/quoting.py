@@ -25,7 +25,7 @@ from libs.common.messages.execution import Action
 from libs.common.risk.model import Refusal
 from services.executor.core.account import Account, Now
 from services.executor.core.approval import Approver
-from services.executor.core.effects import Effect, Log, MakeGroup, SendCancels
+from services.executor.core.effects import Effect, Lane, Log, MakeGroup, SendCancels
 from services.executor.core.journal import Draft
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
@@ -156,7 +156,7 @@ class Quoter:
                 if self.batches_open >= self.batches_max:
                     self._later(market, None)
                     continue
-                packing = Packing(self.account.journal.next_batch())
+                packing = Packing(self.account.journal.next_batch(), Lane(self.mode.value))
             effects += self._add(packing, market, slot, act, now)
             if len(packing.items) >= self.batch_items:
                 effects.append(self._close(packing, now))

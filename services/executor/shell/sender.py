@@ -1,34 +1,39 @@
 """The only way out for orders: store the intent, check the seal, ask the gate, write the bytes.
 
-Between the intent's acknowledgement and the bytes nothing is awaited but the socket,
-and the gate is asked by the transport itself right before them. What comes back is
-handed to the core as it arrives; what was not sent is proven not sent.
+Between the intent's acknowledgement and the bytes nothing is awaited but the socket
+and, for a create that takes another order's place, the answer to that order's cancel,
+which left while the intent travelled. The gate is asked by the transport itself right
+before the bytes. What comes back is handed to the core as it arrives; what was not sent
+is proven not sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Fence, OutcomeUnknown
 from libs.common.kalshi.budget import TokenBuckets
 from libs.common.kalshi.canceller import Canceller
-from libs.common.kalshi.model import Accepted, Outcome, Refused, Unknown
-from libs.common.kalshi.order_sender import Amend, NewOrder, OrderSender, SendOutcome, Unsent
+from libs.common.kalshi.model import Refused, Unknown
+from libs.common.kalshi.order_sender import OrderSender
 from libs.common.messages.base import encode
-from libs.common.messages.execution import Action, IntentItemV1, ResultItemV1
+from libs.common.messages.execution import Action, IntentItemV1
 from libs.common.runtime.clock import Clock
 from libs.common.subjects import Subjects
 from services.executor.core.account import Now
-from services.executor.core.answers import Answer, NotSent
-from services.executor.core.batch_log import batch_cancel, batch_cancelled, batch_place, batch_placed
-from services.executor.core.effects import Effect, Log, SendBatch
+from services.executor.core.answers import CANCEL_NOT_CONFIRMED, Answer, NotSent
+from services.executor.core.batch_log import batch_place, batch_placed
+from services.executor.core.effects import Effect, Lane, SendBatch
 from services.executor.core.engine import Engine
-from services.executor.core.quoting import ExecutionMode
-from services.executor.core.requests import AmendRequest, CancelRequest, CreateRequest
+from services.executor.core.requests import CancelRequest, DecreaseRequest
 from services.executor.core.seal import Approved
+from services.executor.shell.cancelling import Cancelling
 from services.executor.shell.halt_listener import HaltFlag
+from services.executor.shell.pacing import Pacing
 from services.executor.shell.publisher import Publisher
+from services.executor.shell.results import amend, answer_of, new_order, order_result, result_item
 
 Perform = Callable[[list[Effect]], None]
 _JOURNAL_S = 0.5
@@ -56,47 +61,18 @@ class Sender:
         self._bus = bus
         self._subjects = subjects
         self._orders = orders
-        self._canceller = canceller
-        self._buckets = buckets
         self._publisher = publisher
         self._flag = flag
         self._clock = clock
         self._now = now
         self._perform = perform
-        self._cancel_batches = 0
+        self._pacing = Pacing(engine=engine, buckets=buckets, clock=clock, perform=perform)
+        self._cancelling = Cancelling(
+            engine=engine, canceller=canceller, pacing=self._pacing, now=now, perform=perform
+        )
         self._leaving: set[int] = set()
         self.on_fence_lost: Callable[[str], None] = lambda _: None
         self.on_quiet: Callable[[], None] = lambda: None
-
-    async def send_batch(self, batch: SendBatch) -> None:
-        """Send one batch and hand every answer to the core, whatever happens."""
-        answers: dict[str, Answer] = {}
-        began_ns = self._clock.mono_ns()
-        run = self._engine.account.run
-        self._perform(batch_place(run, batch.intent))
-        why = await self._journal(batch)
-        self._leaving.add(batch.intent.batch)
-        if why is None:
-            why = self._spend(batch)
-        if why is None:
-            async with asyncio.TaskGroup() as tasks:
-                if batch.creates:
-                    if self._engine.quoter.mode is ExecutionMode.BATCH:
-                        tasks.create_task(self._create(batch, batch.creates, answers))
-                    else:
-                        for one in batch.creates:
-                            tasks.create_task(self._create(batch, (one,), answers))
-                for approved in batch.amends:
-                    tasks.create_task(self._amend(batch, approved, answers))
-                for decrease in batch.decreases:
-                    tasks.create_task(self._decrease(decrease.client_order_id, batch, answers))
-        else:
-            for item in batch.intent.items:
-                self._take(item, NotSent(why), answers)
-        self._leaving.discard(batch.intent.batch)
-        latency_us = (self._clock.mono_ns() - began_ns) // 1_000
-        self._finish(batch, answers, latency_us)
-        self._perform(batch_placed(run, batch.intent, answers))
 
     @property
     def is_order_leaving(self) -> bool:
@@ -105,32 +81,42 @@ class Sender:
 
     async def send_cancels(self, cancels: Sequence[CancelRequest]) -> None:
         """Cancel with one request; asks nobody, needs no bus."""
-        self._engine.account.counters["http_calls"] += 1
-        self._cancel_batches += 1
-        run, number = self._engine.account.run, self._cancel_batches
-        self._perform(batch_cancel(run, number, cancels))
-        refs = [(cancel.order_id, cancel.market, cancel.shard) for cancel in cancels]
-        outcomes = await self._canceller.cancel_batch(refs)
-        effects: list[Effect] = []
-        now = self._now()
-        for cancel, outcome in zip(cancels, outcomes, strict=True):
-            effects += self._engine.intake.on_cancel_answer(cancel, outcome, now)
-            effects.append(_order_result(cancel.market, cancel.decision_id, "cancel", outcome, 0))
-        self._pace(outcomes, 0)
-        self._perform(effects + batch_cancelled(run, number, cancels, outcomes))
+        await self._cancelling.cancel(cancels)
 
     async def trigger_group(self, order_group_id: str, shard: int) -> bool:
         """Trigger a group; return whether that is now certain."""
-        self._engine.account.counters["http_calls"] += 1
-        outcome = await self._canceller.trigger_group(order_group_id, shard)
-        # Gone is as good as triggered: nothing can join or rest in a group that does not exist.
-        is_gone = isinstance(outcome, Refused) and outcome.status == 404
-        return isinstance(outcome, Accepted) or is_gone
+        return await self._cancelling.trigger_group(order_group_id, shard)
 
     async def cancel_all(self) -> bool:
         """Cancel everything of the account; return whether that is now certain."""
-        self._engine.account.counters["http_calls"] += 1
-        return isinstance(await self._canceller.cancel_all(), Accepted)
+        return await self._cancelling.cancel_all()
+
+    async def send_batch(self, batch: SendBatch) -> None:
+        """Send one batch and hand every answer to the core, whatever happens."""
+        answers: dict[str, Answer] = {}
+        began_ns = self._clock.mono_ns()
+        run = self._engine.account.run
+        async with asyncio.TaskGroup() as tasks:
+            # Before anything that could fail or wait: nothing stands between a cancel and the venue.
+            gone = tasks.create_task(self._cancelling.cancel(batch.cancels)) if batch.cancels else None
+            self._perform(batch_place(run, batch.intent))
+            why = await self._journal(batch)
+            self._leaving.add(batch.intent.batch)
+            if why is None:
+                why = self._spend(batch)
+            if why is None:
+                requests = self._requests(batch, gone, answers)
+                for request in requests[1:]:
+                    tasks.create_task(request)
+                if requests:
+                    # The first one without a turn of the loop in between.
+                    await requests[0]
+            else:
+                for item in batch.intent.items:
+                    self._take(item, NotSent(why), answers)
+            self._leaving.discard(batch.intent.batch)
+        self._finish(batch, answers, (self._clock.mono_ns() - began_ns) // 1_000)
+        self._perform(batch_placed(run, batch.intent, answers))
 
     # The journal is the fence: no acknowledgement, no request (design rule 4).
     async def _journal(self, batch: SendBatch) -> str | None:
@@ -166,11 +152,58 @@ class Sender:
                 return why
         return None
 
+    def _requests(
+        self, batch: SendBatch, gone: asyncio.Task[frozenset[str]] | None, answers: dict[str, Answer]
+    ) -> list[Coroutine[Any, Any, None]]:
+        requests = [self._amend(batch, approved, answers) for approved in batch.amends]
+        requests += [self._decrease(decrease, batch, answers) for decrease in batch.decreases]
+        if batch.lane is Lane.BATCH:
+            loads = [batch.creates] if batch.creates else []
+        else:
+            loads = [(one,) for one in batch.creates]
+        for load in loads:
+            if any(one.request.client_order_id in batch.after for one in load):
+                requests.append(self._follow(batch, load, gone, answers))
+            else:
+                requests.insert(0, self._create(batch, load, answers))
+        return requests
+
+    async def _follow(
+        self,
+        batch: SendBatch,
+        load: tuple[Approved, ...],
+        gone: asyncio.Task[frozenset[str]] | None,
+        answers: dict[str, Answer],
+    ) -> None:
+        """Send creates once the cancels are answered, those whose place is proven free."""
+        # A batch whose bytes wait for the venue's answer is not about to leave.
+        self._leaving.discard(batch.intent.batch)
+        confirmed = await gone if gone is not None else frozenset()
+        left: list[Approved] = []
+        for approved in load:
+            client = approved.request.client_order_id
+            if batch.after.get(client, "") in confirmed or client not in batch.after:
+                why = self._engine.recheck(approved, self._now())
+            else:
+                why = CANCEL_NOT_CONFIRMED
+            if why is None:
+                left.append(approved)
+            else:
+                self._take(_item(batch, client), NotSent(why), answers)
+        if left:
+            await self._create(batch, tuple(left), answers)
+
     def _guard(self, batch: SendBatch, approved: tuple[Approved, ...]) -> Callable[[], str | None]:
+        followers = [one for one in approved if one.request.client_order_id in batch.after]
+
         def guard() -> str | None:
             if self._flag.is_up:
                 return "halt_heard"
-            return self._engine.may_send(approved, batch.markets, self._now())
+            now = self._now()
+            if why := self._engine.may_send(approved, batch.markets, now):
+                return why
+            # Approved without the orders whose places they take: judged again as things are now.
+            return next((why for one in followers if (why := self._engine.recheck(one, now))), None)
 
         return guard
 
@@ -186,41 +219,28 @@ class Sender:
     async def _create(
         self, batch: SendBatch, approved: tuple[Approved, ...], answers: dict[str, Answer]
     ) -> None:
-        orders = [_new_order(one.request) for one in approved]
+        orders = [new_order(one.request) for one in approved]
         clients = [order.client_order_id for order in orders]
         guard, on_wire = self._guard(batch, approved), self._on_wire(batch, clients)
-        if self._engine.quoter.mode is ExecutionMode.BATCH:
+        if batch.lane is Lane.BATCH:
             outcomes = await self._orders.create_batch(orders, guard=guard, on_wire=on_wire)
             shard = 0
         else:
             outcomes = [await self._orders.create(orders[0], guard=guard, on_wire=on_wire)]
             shard = orders[0].shard
-        items = {item.client_order_id: item for item in batch.intent.items}
         for client, outcome in zip(clients, outcomes, strict=True):
-            self._take(items[client], _answer(outcome), answers)
-        self._pace(outcomes, shard)
+            self._take(_item(batch, client), answer_of(outcome), answers)
+        self._pacing.take(outcomes, shard)
 
     async def _amend(self, batch: SendBatch, approved: Approved, answers: dict[str, Answer]) -> None:
         request = approved.request
-        assert isinstance(request, AmendRequest), request
-        amend = Amend(
-            order_id=request.order_id,
-            client_order_id=request.client_order_id,
-            market=request.market,
-            shard=request.shard,
-            side=request.side,
-            price_e4=request.price_e4,
-            total_e2=request.total_e2,
-            expires_ms=request.expires_ms,
-        )
         outcome = await self._orders.amend(
-            amend, guard=self._guard(batch, (approved,)), on_wire=self._on_wire(batch, ())
+            amend(request), guard=self._guard(batch, (approved,)), on_wire=self._on_wire(batch, ())
         )
-        self._take(_item(batch, request.client_order_id), _answer(outcome), answers)
-        self._pace([outcome], request.shard)
+        self._take(_item(batch, request.client_order_id), answer_of(outcome), answers)
+        self._pacing.take([outcome], request.shard)
 
-    async def _decrease(self, client_order_id: str, batch: SendBatch, answers: dict[str, Answer]) -> None:
-        request = next(one for one in batch.decreases if one.client_order_id == client_order_id)
+    async def _decrease(self, request: DecreaseRequest, batch: SendBatch, answers: dict[str, Answer]) -> None:
         outcome = await self._orders.decrease(
             request.order_id,
             request.market,
@@ -228,8 +248,8 @@ class Sender:
             remaining_e2=request.remaining_e2,
             on_wire=self._on_wire(batch, ()),
         )
-        self._take(_item(batch, client_order_id), _answer(outcome), answers)
-        self._pace([outcome], request.shard)
+        self._take(_item(batch, request.client_order_id), answer_of(outcome), answers)
+        self._pacing.take([outcome], request.shard)
 
     def _take(self, item: IntentItemV1, answer: Answer, answers: dict[str, Answer]) -> None:
         now = self._now()
@@ -241,101 +261,21 @@ class Sender:
             self._perform(intake.on_amend_answer(item.client_order_id, item.action, answer, now))
 
     def _finish(self, batch: SendBatch, answers: dict[str, Answer], latency_us: int) -> None:
-        items = tuple(_result_item(item, answers[item.client_order_id]) for item in batch.intent.items)
+        items = batch.intent.items
         status = next((a.status for a in answers.values() if isinstance(a, Refused | Unknown)), 0)
+        results = tuple(result_item(item, answers[item.client_order_id]) for item in items)
         journal = self._engine.account.journal
         self._publisher.result(
-            journal.result(batch.intent.batch, status, latency_us, items, epoch=batch.intent.epoch)
+            journal.result(batch.intent.batch, status, latency_us, results, epoch=batch.intent.epoch)
         )
-        self._perform(
-            [
-                _order_result(
-                    item.market,
-                    item.decision_id,
-                    item.action.value,
-                    answers[item.client_order_id],
-                    latency_us,
-                )
-                for item in batch.intent.items
-            ]
-        )
+        told: list[Effect] = []
+        for item in items:
+            answer = answers[item.client_order_id]
+            told.append(order_result(item.market, item.decision_id, item.action.value, answer, latency_us))
+        self._perform(told)
         self._engine.batch_answered()
         self.on_quiet()
-
-    def _pace(self, outcomes: Sequence[SendOutcome | Outcome], shard: int) -> None:
-        if any(isinstance(outcome, Refused) and outcome.is_rate_limit for outcome in outcomes):
-            self._engine.account.counters["rate_limited"] += 1
-            self._buckets.record_rate_limit_hit(self._clock.mono_ns(), shard)
-            fields = {"consecutive_hits": 1, "endpoint": f"shard {shard}"}
-            self._perform([Log("RATE_LIMITED", level="WARNING", fields=fields)])
-        elif any(isinstance(outcome, Accepted | Refused) for outcome in outcomes):
-            self._buckets.record_success(shard)
 
 
 def _item(batch: SendBatch, client_order_id: str) -> IntentItemV1:
     return next(item for item in batch.intent.items if item.client_order_id == client_order_id)
-
-
-def _new_order(request: CreateRequest | AmendRequest) -> NewOrder:
-    assert isinstance(request, CreateRequest), request
-    return NewOrder(
-        market=request.market,
-        shard=request.shard,
-        client_order_id=request.client_order_id,
-        side=request.side,
-        price_e4=request.price_e4,
-        qty_e2=request.qty_e2,
-        tif="immediate_or_cancel" if request.is_immediate else "good_till_canceled",
-        post_only=request.post_only,
-        reduce_only=request.reduce_only,
-        expires_ms=None if request.is_immediate else request.expires_ms,
-        order_group_id=request.order_group_id,
-        cancel_on_pause=True,
-    )
-
-
-def _answer(outcome: SendOutcome) -> Answer:
-    return NotSent(outcome.reason) if isinstance(outcome, Unsent) else outcome
-
-
-def _result_item(item: IntentItemV1, answer: Answer) -> ResultItemV1:
-    order_id, code, fill_e2, remaining_e2 = item.order_id, "", 0, 0
-    if isinstance(answer, Accepted):
-        outcome, order_id = "accepted", answer.order_id
-        fill_e2, remaining_e2 = answer.filled_e2, answer.remaining_e2
-    elif isinstance(answer, Refused):
-        outcome, code = "refused", answer.code
-    elif isinstance(answer, Unknown):
-        outcome, code = "unknown", answer.reason
-    else:
-        outcome, code = "unsent", answer.reason
-    return ResultItemV1(
-        client_order_id=item.client_order_id,
-        action=item.action,
-        outcome=outcome,
-        order_id=order_id,
-        code=code,
-        fill_e2=fill_e2,
-        remaining_e2=remaining_e2,
-    )
-
-
-def _order_result(
-    market: str, decision_id: str, action: str, answer: Answer | Outcome, latency_us: int
-) -> Effect:
-    status = type(answer).__name__.lower()
-    error = getattr(answer, "code", "") or getattr(answer, "reason", "")
-    is_fine = isinstance(answer, Accepted | NotSent)
-    return Log(
-        "ORDER_RESULT",
-        level="INFO" if is_fine else "WARNING",
-        fields={
-            "market": market,
-            "decision_id": decision_id,
-            "action": action,
-            "status": status,
-            "order_id": getattr(answer, "order_id", ""),
-            "latency_ms": latency_us / 1_000,
-            "error_msg": error,
-        },
-    )

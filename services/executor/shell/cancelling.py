@@ -1,0 +1,66 @@
+"""What takes orders out of the venue: it asks nobody, needs no bus, and can create nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from libs.common.kalshi.canceller import Canceller
+from libs.common.kalshi.model import Accepted, Refused
+from services.executor.core.account import Now
+from services.executor.core.batch_log import batch_cancel, batch_cancelled
+from services.executor.core.effects import Effect
+from services.executor.core.engine import Engine
+from services.executor.core.requests import CancelRequest
+from services.executor.shell.pacing import Pacing
+from services.executor.shell.results import order_result
+
+
+class Cancelling:
+    """Cancels by batch, by group and by account."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        canceller: Canceller,
+        pacing: Pacing,
+        now: Callable[[], Now],
+        perform: Callable[[list[Effect]], None],
+    ) -> None:
+        self._engine = engine
+        self._canceller = canceller
+        self._pacing = pacing
+        self._now = now
+        self._perform = perform
+        self._batches = 0
+
+    async def cancel(self, cancels: Sequence[CancelRequest]) -> frozenset[str]:
+        """Cancel with one request; return the venue's ids whose end it confirmed."""
+        self._engine.account.counters["http_calls"] += 1
+        self._batches += 1
+        run, number = self._engine.account.run, self._batches
+        self._perform(batch_cancel(run, number, cancels))
+        refs = [(cancel.order_id, cancel.market, cancel.shard) for cancel in cancels]
+        outcomes = await self._canceller.cancel_batch(refs)
+        effects: list[Effect] = []
+        now = self._now()
+        for cancel, outcome in zip(cancels, outcomes, strict=True):
+            effects += self._engine.intake.on_cancel_answer(cancel, outcome, now)
+            effects.append(order_result(cancel.market, cancel.decision_id, "cancel", outcome, 0))
+        self._pacing.take(outcomes, 0)
+        self._perform(effects + batch_cancelled(run, number, cancels, outcomes))
+        ends = zip(cancels, outcomes, strict=True)
+        return frozenset(cancel.order_id for cancel, outcome in ends if isinstance(outcome, Accepted))
+
+    async def trigger_group(self, order_group_id: str, shard: int) -> bool:
+        """Trigger a group; return whether that is now certain."""
+        self._engine.account.counters["http_calls"] += 1
+        outcome = await self._canceller.trigger_group(order_group_id, shard)
+        # Gone is as good as triggered: nothing can join or rest in a group that does not exist.
+        is_gone = isinstance(outcome, Refused) and outcome.status == 404
+        return isinstance(outcome, Accepted) or is_gone
+
+    async def cancel_all(self) -> bool:
+        """Cancel everything of the account; return whether that is now certain."""
+        self._engine.account.counters["http_calls"] += 1
+        return isinstance(await self._canceller.cancel_all(), Accepted)
