@@ -169,6 +169,7 @@ class Account:
         status: str = "",
         rule: tuple[str, int, int] = ("", 0, 0),
         latency_us: int = 0,
+        by: str = "",
     ) -> Effect:
         """Return an execution event for the audit stream."""
         return RecordAudit(
@@ -191,5 +192,6 @@ class Account:
                 was=rule[2],
                 reason=reason,
                 event_ns=now.ms * 1_000_000,
+                by=by,
             )
         )

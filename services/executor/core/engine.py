@@ -164,11 +164,13 @@ class Engine:
         gate = self.account.gate
         if not self.epoch.is_leading:
             return "epoch_lost"
-        reasons = gate.account_reasons(now.ns, now.echo_age_ns)
-        if reasons:
+        requests = [one.request for one in approved]
+        is_exit = bool(requests) and all(isinstance(one, CreateRequest) and one.is_exit for one in requests)
+        account_reasons = gate.exit_reasons if is_exit else gate.account_reasons
+        if reasons := account_reasons(now.ns, now.echo_age_ns):
             return reasons[0]
         for market in markets:
-            if barred := gate.market_reasons(market, now.ms):
+            if barred := gate.market_reasons(market, now.ms, exit=is_exit):
                 return barred[0]
         if any(one.epoch != self.epoch.number for one in approved):
             return "seal_other_epoch"

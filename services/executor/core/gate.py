@@ -61,6 +61,7 @@ class Gate:
         file_reason: What the local latch file says, empty if clear.
         file_level: How strongly the file stops; what cannot be read stops everything.
         is_stopping: True from SIGTERM on.
+        is_flattening: True while positions are being closed: exits pass, nothing that opens risk does.
     """
 
     account: str
@@ -76,6 +77,7 @@ class Gate:
     file_level: GateState = GateState.HALTED
     is_killing: bool = False
     is_stopping: bool = False
+    is_flattening: bool = False
     loop_lag_ns: int = 0
     _permits: dict[str, _Permit] = field(default_factory=dict)
     _tops: dict[str, TopV1] = field(default_factory=dict)
@@ -120,7 +122,8 @@ class Gate:
 
     def account_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
         """Return why nothing that opens risk may leave for any market; empty is open."""
-        return [*self.halt_reasons(), *self._proof_reasons(now_ns, echo_age_ns)]
+        flattening = ["flattening"] if self.is_flattening else []
+        return [*self.halt_reasons(), *flattening, *self._proof_reasons(now_ns, echo_age_ns)]
 
     def exit_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
         """Return why no exit may leave: the same, but a halt at level `REDUCE_ONLY` lets it pass."""

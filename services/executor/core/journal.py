@@ -22,6 +22,7 @@ from libs.common.messages.execution import (
     IntentV1,
     OrderGroupV1,
     OrderV1,
+    Purpose,
     RenewV1,
     ResultItemV1,
     ResultV1,
@@ -106,6 +107,7 @@ class JournalFold:
         groups: Every group ever journalled, by epoch.
         creates: Every create ever intended, by client order id.
         fills: Every fill ever recorded, by trade and order.
+        asked: Client order id of what people asked for, by the last part of its decision id.
     """
 
     epoch: EpochV1 | None = None
@@ -116,6 +118,7 @@ class JournalFold:
     groups: list[OrderGroupV1] = field(default_factory=list)
     creates: dict[str, Journalled] = field(default_factory=dict)
     fills: set[tuple[str, str]] = field(default_factory=set)
+    asked: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
     _order_ids: dict[str, str] = field(default_factory=dict)
     _open: set[str] = field(default_factory=set)
@@ -142,6 +145,8 @@ class JournalFold:
             if item.action is Action.CREATE:
                 self.creates[item.client_order_id] = Journalled(item, intent.epoch, intent.batch)
                 self._open.add(item.client_order_id)
+                if item.purpose is not Purpose.MAKER:
+                    self.asked[item.decision_id.rpartition(":")[2]] = item.client_order_id
 
     def on_result(self, result: ResultV1) -> None:
         """Take a result: proven refusals and unsent items exist no more."""

@@ -9,7 +9,7 @@ from libs.common.domain.side import Side
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """A new resting quote: good till cancelled, post only, never without group and expiry."""
+    """A new order: a resting quote unless said otherwise; never without a group."""
 
     market: str
     shard: int
@@ -22,6 +22,11 @@ class CreateRequest:
     post_only: bool = True
     reduce_only: bool = False
     is_immediate: bool = False
+
+    @property
+    def is_exit(self) -> bool:
+        """Return whether it can only make a position smaller, and never rests."""
+        return self.reduce_only and self.is_immediate
 
 
 @dataclass(frozen=True, slots=True)
