@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libs.common.messages.execution import AuditExecV1, FillV1, IntentV1, OrderV1, PositionV1
+from libs.common.messages.orders import ConfirmationV1
 from services.executor.core.requests import CancelRequest, DecreaseRequest
 from services.executor.core.seal import Approved
 
@@ -114,6 +115,20 @@ class ReadFills:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadOrder:
+    """Read one order that somebody waits for: no news has ended it yet."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Tell who waits what became of the order."""
+
+    confirmation: ConfirmationV1
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSettlements:
     """Read the settlements: a market was determined."""
 
@@ -150,6 +165,8 @@ Effect = (
     | StartKill
     | TakeOver
     | ReadFills
+    | ReadOrder
+    | Confirmed
     | ReadSettlements
     | WriteLatch
     | Log
