@@ -80,7 +80,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "MARKET_STATUS": "a market changed its state",
         "MARKET_SETTLED": "a market settled",
         "VENUE_ERROR": "the venue failed or refused a request",
-        "RATE_LIMITED": "the venue refused for lack of tokens",
+        "RATE_LIMIT": "the venue refused for lack of tokens (429)",
+        "RATE_LIMIT_BACKOFF": "creates stay away from a bucket after such a refusal, and for how long",
         "SIM": "the simulated venue reports",
         "SUPERVISOR": "`dora up` started, restarted or stopped a process",
     }

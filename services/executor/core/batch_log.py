@@ -13,6 +13,7 @@ from libs.common.messages.execution import Action, IntentItemV1, IntentV1
 from services.executor.core.answers import Answer
 from services.executor.core.effects import Effect, Log
 from services.executor.core.requests import CancelRequest
+from services.executor.core.words import order_words
 
 
 def batch_place(run: str, intent: IntentV1) -> list[Effect]:
@@ -20,10 +21,7 @@ def batch_place(run: str, intent: IntentV1) -> list[Effect]:
     creates = [item for item in intent.items if item.action is Action.CREATE]
     if not creates:
         return []
-    orders = [
-        {"market": i.market, "side": i.side.value, "price_e4": i.price_e4, "qty_e2": i.qty_e2}
-        for i in creates
-    ]
+    orders = [order_words(item.market, item.side, item.price_e4, item.qty_e2) for item in creates]
     fields = {
         "decision_id": f"{run}:BATCH_PLACE:{intent.batch}",
         "batch_number": intent.batch,
@@ -91,6 +89,7 @@ def batch_cancelled(
             "order_id": cancel.order_id,
             "market": cancel.market or "unknown",
             "error_msg": outcome.code if isinstance(outcome, Refused) else outcome.reason,
+            "error_class": type(outcome).__name__.lower(),
             "batch_number": number,
         }
         effects.append(Log("BATCH_CANCEL_FAILED", level="WARNING", fields=fields))
@@ -106,10 +105,7 @@ def batch_cancelled(
 def _order_fields(item: IntentItemV1, batch: int) -> dict[str, object]:
     return {
         "decision_id": item.decision_id,
-        "market": item.market,
-        "side": item.side.value,
-        "price_e4": item.price_e4,
-        "qty_e2": item.qty_e2,
+        **order_words(item.market, item.side, item.price_e4, item.qty_e2),
         "client_order_id": item.client_order_id,
         "batch_number": batch,
     }

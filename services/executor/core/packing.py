@@ -14,6 +14,7 @@ from services.executor.core.planner import Act
 from services.executor.core.requests import CreateRequest, DecreaseRequest
 from services.executor.core.seal import Approved
 from services.executor.core.target_store import TargetSlot
+from services.executor.core.words import order_words
 
 
 @dataclass(slots=True)
@@ -61,11 +62,8 @@ class Packing:
         )
         self._measure(slot, act)
         fields = {
-            "market": create.market,
             "decision_id": target.decision_id,
-            "side": create.side.value,
-            "price_e4": create.price_e4,
-            "qty_e2": create.qty_e2,
+            **order_words(create.market, create.side, create.price_e4, create.qty_e2),
             "client_order_id": create.client_order_id,
             "batch_number": self.number,
         }
@@ -90,12 +88,9 @@ class Packing:
         )
         self._measure(slot, act)
         fields = {
-            "market": order.market,
             "decision_id": order.decision_id,
             "order_id": order.order_id,
-            "side": order.side.value,
-            "price_e4": act.price_e4,
-            "qty_e2": act.qty_e2,
+            **order_words(order.market, order.side, act.price_e4, act.qty_e2),
             "why": act.why,
         }
         return Log("ORDER_AMEND" if act.action is Action.AMEND else "ORDER_DECREASE", fields=fields)
@@ -129,11 +124,8 @@ def refused(account: Account, slot: TargetSlot, act: Act, refusal: Refusal, now:
             "ORDER_REFUSED",
             level="WARNING",
             fields={
-                "market": market,
                 "decision_id": slot.target.decision_id,
-                "side": act.side.value,
-                "price_e4": act.price_e4,
-                "qty_e2": act.qty_e2,
+                **order_words(market, act.side, act.price_e4, act.qty_e2),
                 "rule": refusal.rule,
                 "limit": refusal.limit,
                 "was": refusal.was,

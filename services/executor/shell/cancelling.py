@@ -41,13 +41,16 @@ class Cancelling:
         run, number = self._engine.account.run, self._batches
         self._perform(batch_cancel(run, number, cancels))
         refs = [(cancel.order_id, cancel.market, cancel.shard) for cancel in cancels]
+        began_ns = self._now().ns
         outcomes = await self._canceller.cancel_batch(refs)
         effects: list[Effect] = []
         now = self._now()
+        latency_us = (now.ns - began_ns) // 1_000
         for cancel, outcome in zip(cancels, outcomes, strict=True):
             effects += self._engine.intake.on_cancel_answer(cancel, outcome, now)
-            effects.append(order_result(cancel.market, cancel.decision_id, "cancel", outcome, 0))
-        self._pacing.take(outcomes, 0)
+            about = (cancel.market, cancel.decision_id, "cancel")
+            effects.append(order_result(*about, outcome, latency_us, order_id=cancel.order_id))
+        self._pacing.take(outcomes, 0, "cancel")
         self._perform(effects + batch_cancelled(run, number, cancels, outcomes))
         ends = zip(cancels, outcomes, strict=True)
         return frozenset(cancel.order_id for cancel, outcome in ends if isinstance(outcome, Accepted))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from libs.common.kalshi.budget import TokenBuckets
+from libs.common.kalshi.budget import CREATE, TokenBuckets, cost_of
 from libs.common.kalshi.model import Accepted, Outcome, Refused
 from libs.common.kalshi.order_sender import SendOutcome
 from libs.common.runtime.clock import Clock
@@ -27,13 +27,39 @@ class Pacing:
         self._buckets = buckets
         self._clock = clock
         self._perform = perform
+        self._hits: dict[int, int] = {}
 
-    def take(self, outcomes: Sequence[SendOutcome | Outcome], shard: int) -> None:
-        """Take the outcomes of one request that was billed to a shard's bucket."""
+    def take(self, outcomes: Sequence[SendOutcome | Outcome], shard: int, endpoint: str) -> None:
+        """Take the outcomes of one request that was billed to a shard's bucket.
+
+        Args:
+            outcomes: One for each item of the request.
+            shard: Whose bucket; 0 for every batch.
+            endpoint: What was asked: create, amend, decrease or cancel.
+        """
         if any(isinstance(outcome, Refused) and outcome.is_rate_limit for outcome in outcomes):
-            self._engine.account.counters["rate_limited"] += 1
-            self._buckets.record_rate_limit_hit(self._clock.mono_ns(), shard)
-            fields = {"consecutive_hits": 1, "endpoint": f"shard {shard}"}
-            self._perform([Log("RATE_LIMITED", level="WARNING", fields=fields)])
+            self._limited(shard, endpoint)
         elif any(isinstance(outcome, Accepted | Refused) for outcome in outcomes):
+            self._hits.pop(shard, None)
             self._buckets.record_success(shard)
+
+    # B-030, B-049, B-050: the refusal, and how long creates stay away from that bucket for it.
+    def _limited(self, shard: int, endpoint: str) -> None:
+        now_ns = self._clock.mono_ns()
+        self._engine.account.counters["rate_limited"] += 1
+        self._hits[shard] = self._hits.get(shard, 0) + 1
+        self._buckets.record_rate_limit_hit(now_ns, shard)
+        # The mirror was emptied just now, so this takes nothing and says how long a create must wait.
+        wait_ns = self._buckets.acquire(cost_of(self._buckets.costs, CREATE), now_ns, shard)
+        fields = {
+            "consecutive_hits": self._hits[shard],
+            "backoff_seconds": round(wait_ns / 1e9, 3),
+            "endpoint": endpoint,
+            "shard": shard,
+        }
+        self._perform(
+            [
+                Log("RATE_LIMIT", level="WARNING", fields=fields),
+                Log("RATE_LIMIT_BACKOFF", level="WARNING", fields=fields),
+            ]
+        )

@@ -73,9 +73,15 @@ def result_item(item: IntentItemV1, answer: Answer) -> ResultItemV1:
 
 
 def order_result(
-    market: str, decision_id: str, action: str, answer: Answer | Outcome, latency_us: int
+    market: str,
+    decision_id: str,
+    action: str,
+    answer: Answer | Outcome,
+    latency_us: int,
+    *,
+    order_id: str = "",
 ) -> Effect:
-    """Return the log line of one answer (B-046)."""
+    """Return the log line of one answer (C-036); ``order_id`` is what the request named, if it did."""
     status = type(answer).__name__.lower()
     error = getattr(answer, "code", "") or getattr(answer, "reason", "")
     is_fine = isinstance(answer, Accepted | NotSent)
@@ -87,7 +93,7 @@ def order_result(
             "decision_id": decision_id,
             "action": action,
             "status": status,
-            "order_id": getattr(answer, "order_id", ""),
+            "order_id": getattr(answer, "order_id", "") or order_id,
             "latency_ms": latency_us / 1_000,
             "error_msg": error,
         },

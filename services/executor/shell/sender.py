@@ -230,7 +230,7 @@ class Sender:
             shard = orders[0].shard
         for client, outcome in zip(clients, outcomes, strict=True):
             self._take(_item(batch, client), answer_of(outcome), answers)
-        self._pacing.take(outcomes, shard)
+        self._pacing.take(outcomes, shard, "create")
 
     async def _amend(self, batch: SendBatch, approved: Approved, answers: dict[str, Answer]) -> None:
         request = approved.request
@@ -238,18 +238,18 @@ class Sender:
             amend(request), guard=self._guard(batch, (approved,)), on_wire=self._on_wire(batch, ())
         )
         self._take(_item(batch, request.client_order_id), answer_of(outcome), answers)
-        self._pacing.take([outcome], request.shard)
+        self._pacing.take([outcome], request.shard, "amend")
 
     async def _decrease(self, request: DecreaseRequest, batch: SendBatch, answers: dict[str, Answer]) -> None:
         outcome = await self._orders.decrease(
             request.order_id,
             request.market,
             request.shard,
-            remaining_e2=request.remaining_e2,
+            reduce_by_e2=request.reduce_by_e2,
             on_wire=self._on_wire(batch, ()),
         )
         self._take(_item(batch, request.client_order_id), answer_of(outcome), answers)
-        self._pacing.take([outcome], request.shard)
+        self._pacing.take([outcome], request.shard, "decrease")
 
     def _take(self, item: IntentItemV1, answer: Answer, answers: dict[str, Answer]) -> None:
         now = self._now()
@@ -271,7 +271,8 @@ class Sender:
         told: list[Effect] = []
         for item in items:
             answer = answers[item.client_order_id]
-            told.append(order_result(item.market, item.decision_id, item.action.value, answer, latency_us))
+            about = (item.market, item.decision_id, item.action.value)
+            told.append(order_result(*about, answer, latency_us, order_id=item.order_id))
         self._perform(told)
         self._engine.batch_answered()
         self.on_quiet()
