@@ -34,7 +34,7 @@ async def test_a_wiped_a_frozen_and_a_dead_valkey_change_no_order_and_stop_nothi
     async def shown() -> set[str]:
         async with redis.asyncio.from_url(valkey_server.url) as reader:
             data = await reader.get("dora.sim.open_orders")
-        return set() if data is None else set(msgspec.json.decode(data))
+        return set() if data is None else set(msgspec.json.decode(data)["orders"])
 
     await projection._write()
     whole = await shown()

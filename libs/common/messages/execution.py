@@ -156,6 +156,8 @@ class OrderV1(Wire, frozen=True, kw_only=True):
     order_group_id: str
     updated_ns: int
     purpose: Purpose = Purpose.MAKER
+    created_ns: int = 0
+    """When this process first heard of it; 0 where the writer did not say."""
 
 
 class FillV1(Wire, frozen=True, kw_only=True):

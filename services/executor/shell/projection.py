@@ -13,7 +13,9 @@ import msgspec
 import redis.asyncio
 import redis.exceptions
 
+from libs.common.messages.open_orders import open_orders
 from libs.common.observability.metrics import Metrics
+from libs.common.runtime.clock import Clock, SystemClock
 from libs.common.runtime.log import EventLog
 from services.executor.core.engine import Engine
 
@@ -23,12 +25,22 @@ _EVERY_S = 1.0
 class Projection:
     """One task that writes the whole state every second."""
 
-    def __init__(self, *, url: str, root: str, engine: Engine, metrics: Metrics, log: EventLog) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        root: str,
+        engine: Engine,
+        metrics: Metrics,
+        log: EventLog,
+        clock: Clock | None = None,
+    ) -> None:
         self._client = redis.asyncio.from_url(url, socket_timeout=1.0) if url else None
         self._root = root
         self._engine = engine
         self._metrics = metrics
         self._log = log
+        self._clock = clock or SystemClock()
 
     async def run(self) -> NoReturn:
         """Write for ever; without an address there is nothing to do."""
@@ -40,10 +52,8 @@ class Projection:
     async def _write(self) -> None:
         assert self._client is not None, "an address"
         account = self._engine.account
-        orders = {
-            order.order_id or order.client_order_id: order.message(account.name, account.wall_offset_ns)
-            for order in account.orders.live()
-        }
+        live = [order.message(account.name, account.wall_offset_ns) for order in account.orders.live()]
+        orders = open_orders(live, self._clock.now_ns())
         try:
             await self._client.set(f"{self._root}.open_orders", msgspec.json.encode(orders))
             positions = {
