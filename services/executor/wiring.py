@@ -34,6 +34,7 @@ from services.executor.core.seal import Seal
 from services.executor.shell.control import ControlWatch
 from services.executor.shell.halt_listener import HaltFlag, HaltListener, OnClosed
 from services.executor.shell.killing import Killer
+from services.executor.shell.latch_writer import LatchWriter
 from services.executor.shell.leadership import Leadership
 from services.executor.shell.performer import Performer
 from services.executor.shell.polls import Polls
@@ -109,7 +110,8 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         return Now(clock.mono_ns(), clock.now_ns() // 1_000_000, bus.echo_age_ns)
 
     publisher = Publisher(bus, subjects, runtime.common.account, runtime.run, runtime.log)
-    performer = Performer(engine=engine, publisher=publisher, latch=latch, log=runtime.log, clock=clock)
+    latch_writer = LatchWriter(latch, engine.account.gate, clock, runtime.log)
+    performer = Performer(engine=engine, publisher=publisher, latch=latch_writer, log=runtime.log)
     perform = performer.perform
     flag = HaltFlag()
     sender = Sender(
@@ -160,7 +162,13 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         publisher=publisher,
         sender=sender,
         killer=Killer(
-            engine=engine, sender=sender, reader=reader, env=runtime.env.value, now=now, perform=perform
+            engine=engine,
+            sender=sender,
+            reader=reader,
+            env=runtime.env.value,
+            now=now,
+            perform=perform,
+            heard_ns=lambda: flag.heard_ns,
         ),
         leadership=Leadership(
             engine=engine,

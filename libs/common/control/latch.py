@@ -67,12 +67,25 @@ class Halted:
         """
         scope, key = self.halt.scope, self.halt.scope_key
         if scope is ScopeKind.STRATEGY and (named := keys.get(scope)) is not None:
-            return named == key or named.startswith(f"{key}/")
+            return names_strategy(key, named)
         return scope is ScopeKind.ACCOUNT or keys.get(scope) == key
+
+
+def names_strategy(key: str, strategy: str) -> bool:
+    """Return whether a halt's key names this strategy: whole, or its first parts."""
+    return strategy == key or strategy.startswith(f"{key}/")
 
 
 # How strongly each level stops; the strongest unlifted one counts.
 STRENGTH = {GateState.REDUCE_ONLY: 1, GateState.CANCEL_ONLY: 2, GateState.HALTED: 3}
+
+
+_Heard = tuple[str, str, str, str]
+"""Source, scope, its key, level: a narrower or weaker halt never replaces a wider or stronger one."""
+
+
+def _heard_of(source: str, halt: HaltV1) -> _Heard:
+    return (source, halt.scope.value, halt.scope_key, halt.level.value)
 
 
 @dataclass(slots=True)
@@ -81,7 +94,7 @@ class LatchFold:
 
     _halts: dict[int, tuple[str, HaltV1]] = field(default_factory=dict)
     _resumes: dict[int, ResumeV1] = field(default_factory=dict)
-    _heard: dict[str, HaltV1] = field(default_factory=dict)
+    _heard: dict[_Heard, HaltV1] = field(default_factory=dict)
     _unreadable: str = "control stream not read yet"
 
     def on_halt(self, sequence: int, source: str, halt: HaltV1) -> None:
@@ -89,17 +102,19 @@ class LatchFold:
         assert sequence > 0, sequence
         is_new = sequence not in self._halts
         self._halts[sequence] = (source, halt)
-        if is_new and not self._unreadable and self._heard.get(source) == halt:
-            del self._heard[source]
+        if is_new and not self._unreadable and self._heard.get(_heard_of(source, halt)) == halt:
+            del self._heard[_heard_of(source, halt)]
 
     def on_heard(self, source: str, halt: HaltV1) -> None:
         """Take a halt from the core subject; its stored copy comes before, later, or never."""
         if not self._is_stored(source, halt):
-            self._heard[source] = halt
+            self._heard[_heard_of(source, halt)] = halt
 
-    def stored_for(self, source: str) -> None:
-        """Say that the halt heard from this source now has a stored copy under another source."""
-        self._heard.pop(source, None)
+    def stored_for(self, source: str, halt: HaltV1 | None = None) -> None:
+        """Say that the halt (or all) heard from this source now has a stored copy under another source."""
+        for key, heard in list(self._heard.items()):
+            if key[0] == source and halt in (None, heard):
+                del self._heard[key]
 
     def on_resume(self, sequence: int, resume: ResumeV1) -> None:
         """Take one stored resume; validity is judged by sequences, see :meth:`state`."""
@@ -115,13 +130,13 @@ class LatchFold:
         """Say that the whole stream has been read up to now."""
         if self._unreadable:
             # Only now is it known which of the stored halts were lifted.
-            self._heard = {s: halt for s, halt in self._heard.items() if not self._is_stored(s, halt)}
+            self._heard = {k: halt for k, halt in self._heard.items() if not self._is_stored(k[0], halt)}
         self._unreadable = ""
 
     @property
-    def heard(self) -> Mapping[str, HaltV1]:
-        """Return halts heard on the core subject whose stored copy has not arrived."""
-        return dict(self._heard)
+    def heard(self) -> tuple[tuple[str, HaltV1], ...]:
+        """Return the halts heard on the core subject whose stored copy has not arrived, by source."""
+        return tuple((key[0], halt) for key, halt in sorted(self._heard.items()))
 
     def state(self) -> LatchState:
         """Return what all records together say."""
@@ -132,7 +147,7 @@ class LatchFold:
             for sequence, (source, halt) in sorted(self._halts.items(), reverse=True)
             if sequence > lifted
         )
-        heard = tuple(Halted(0, source, halt) for source, halt in sorted(self._heard.items()))
+        heard = tuple(Halted(0, source, halt) for source, halt in self.heard)
         open_halts = heard + open_halts
         if self._unreadable:
             return LatchState(True, newest, 0, GateState.HALTED, self._unreadable, "unreadable", open_halts)

@@ -159,6 +159,16 @@ class VenueReader(Reading):
         found = await self.pages(_ORDERS, ("portfolio", "orders"), lambda page: page.orders, query=query)
         return _each(wire_orders.order_of, found)
 
+    async def resting(self, shard: int, *, most: int | None = None) -> list[VenueOrder]:
+        """Return the own orders that rest on one shard, newest first; only the first ``most`` if given."""
+        if most is None:
+            query = _query(limit=PAGE, status="resting", exchange_index=shard)
+            found = await self.pages(_ORDERS, ("portfolio", "orders"), lambda page: page.orders, query=query)
+        else:
+            query = _query(limit=most, status="resting", exchange_index=shard)
+            found = (await self.one(_ORDERS, ("portfolio", "orders"), query=query)).orders or []
+        return _each(wire_orders.order_of, found)
+
     async def order(self, order_id: str) -> VenueOrder | None:
         """Return one own order, None if the venue does not know it (or not yet)."""
         template = "portfolio/orders/:order_id"

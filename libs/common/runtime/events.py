@@ -60,6 +60,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "GATE_CLOSED": "no create may leave, with reasons",
         "HALT": "a halt was latched",
         "HALT_VERIFIED": "nothing rests at the venue, by an empty listing",
+        "HALT_UNVERIFIED": "a halt that nobody can say has emptied the venue; names the shards",
+        "HALT_LIFTED": "a scoped halt was lifted before its ladder was done",
         "RESUME": "a resume was accepted",
         "RESUME_REFUSED": "a resume was refused, with the reason",
         "MODE": "the trading mode changed",

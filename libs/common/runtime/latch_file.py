@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from libs.common.messages.control import GateState
+
 UNSTORED = -1
 """Sequence of a halt that no stream has a copy of: it must be stored before a resume can name it."""
 
@@ -25,6 +27,7 @@ class _Record(msgspec.Struct, frozen=True):
     halt_sequence: int
     reason: str
     written_ns: int
+    level: GateState = GateState.HALTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,13 @@ class LatchWord:
         halt_sequence: The halt's sequence in the control stream; 0 for an absent file, `UNSTORED`
             for a halt without a stored copy and for a file that cannot be read.
         reason: Why; for an unreadable file what was wrong with it.
+        level: How strongly; what cannot be read stops everything.
     """
 
     is_halted: bool
     halt_sequence: int
     reason: str
+    level: GateState = GateState.HALTED
 
 
 class LatchFile:
@@ -64,15 +69,17 @@ class LatchFile:
             return LatchWord(
                 is_halted=True, halt_sequence=UNSTORED, reason=f"local latch file unreadable: {e}"
             )
-        return LatchWord(record.is_halted, record.halt_sequence, record.reason)
+        return LatchWord(record.is_halted, record.halt_sequence, record.reason, record.level)
 
-    def halt(self, halt_sequence: int, reason: str, now_ns: int) -> None:
+    def halt(
+        self, halt_sequence: int, reason: str, now_ns: int, level: GateState = GateState.HALTED
+    ) -> None:
         """Remember a halt, durably, before returning.
 
         Raises:
             OSError: The disk refused; the caller stays halted in memory.
         """
-        self._write(_Record(True, halt_sequence, reason[:500], now_ns))
+        self._write(_Record(True, halt_sequence, reason[:500], now_ns, level))
 
     def clear(self, halt_sequence: int, reason: str, now_ns: int) -> None:
         """Remember that the halt up to ``halt_sequence`` was lifted by a verified resume.

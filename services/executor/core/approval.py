@@ -77,7 +77,7 @@ class Approver:
         gate, is_exit = account.gate, isinstance(request, CreateRequest) and request.is_exit
         account_reasons = gate.exit_reasons if is_exit else gate.account_reasons
         closed = account_reasons(now.ns, now.echo_age_ns) or gate.market_reasons(
-            order.market, now.ms, exit=is_exit
+            order.market, now.ms, exit=is_exit, strategy=request.strategy
         )
         if closed:
             return Refusal(f"gate: {closed[0]}", limit=0, was=len(closed))

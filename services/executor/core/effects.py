@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from libs.common.messages.control import GateState
 from libs.common.messages.execution import AuditExecV1, FillV1, IntentV1, OrderV1, PositionV1
 from libs.common.messages.orders import ConfirmationV1
+from services.executor.core.kill_scope import WHOLE, KillScope
 from services.executor.core.requests import CancelRequest, DecreaseRequest
 from services.executor.core.seal import Approved
 
@@ -95,9 +97,10 @@ class PublishPosition:
 
 @dataclass(frozen=True, slots=True)
 class StartKill:
-    """Walk the kill ladder."""
+    """Walk the kill ladder for what the scope reaches."""
 
     reason: str
+    scope: KillScope = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class WriteLatch:
     is_halted: bool
     halt_sequence: int
     reason: str
+    level: GateState = GateState.HALTED
 
 
 @dataclass(frozen=True, slots=True)

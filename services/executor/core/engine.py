@@ -30,6 +30,7 @@ from services.executor.core.epoch import EpochKeeper
 from services.executor.core.halting import Halting
 from services.executor.core.intake import Intake
 from services.executor.core.kill import KillLadder
+from services.executor.core.kill_scope import WHOLE, KillScope
 from services.executor.core.latency import Latencies
 from services.executor.core.quoting import Quoter
 from services.executor.core.requests import CancelRequest, CreateRequest
@@ -169,8 +170,10 @@ class Engine:
         account_reasons = gate.exit_reasons if is_exit else gate.account_reasons
         if reasons := account_reasons(now.ns, now.echo_age_ns):
             return reasons[0]
+        strategies = {one.market: one.strategy for one in requests}
         for market in markets:
-            if barred := gate.market_reasons(market, now.ms, exit=is_exit):
+            strategy = strategies.get(market)
+            if barred := gate.market_reasons(market, now.ms, exit=is_exit, strategy=strategy):
                 return barred[0]
         if any(one.epoch != self.epoch.number for one in approved):
             return "seal_other_epoch"
@@ -229,13 +232,43 @@ class Engine:
         ]
         return [*batches, *effects]
 
-    def start_kill(self, reason: str, now: Now, *, with_cancel_all: bool) -> KillLadder:
-        """Close the gate, take the present groups out of use for ever, and return the ladder."""
+    def start_kill(
+        self,
+        reason: str,
+        now: Now,
+        *,
+        with_cancel_all: bool,
+        reach: KillScope = WHOLE,
+        heard_ns: int | None = None,
+    ) -> KillLadder:
+        """Close the gate, take the groups in reach out of use for ever, and return the ladder.
+
+        The gate of a narrower halt is closed by its latch. ``heard_ns`` is when the halt came, the
+        ladder's zero.
+        """
         account = self.account
-        account.gate.is_killing = True
-        groups = {order_group_id: shard for shard, order_group_id in account.groups.items()}
-        account.groups.clear()
-        return KillLadder(reason, groups, now.ns, with_cancel_all=with_cancel_all)
+        if reach.is_whole:
+            account.gate.is_killing = True
+        groups = {group: shard for shard, group in account.groups.items() if reach.triggers(shard)}
+        for shard in groups.values():
+            del account.groups[shard]
+        shards = {reach.shard} if reach.shard is not None else {*groups.values(), *self._shards()}
+        ladder = KillLadder(
+            reason,
+            groups,
+            now.ns if heard_ns is None else heard_ns,
+            with_cancel_all=with_cancel_all,
+            settle_ns=self.intake.read_lag_ns,
+            reach=reach,
+            shards=shards,
+        )
+        ladder.begin(now.ns)
+        return ladder
+
+    def _shards(self) -> set[int]:
+        account = self.account
+        known = {order.shard for order in account.orders.live()}
+        return known | {status.shard for status in account.status.values()}
 
     def began_epoch(self, number: int) -> None:
         """Start numbering anew under the epoch that was just claimed."""
@@ -314,7 +347,9 @@ class Engine:
     # Below: how it is done ----------------------------------------------------------------------------
 
     def _look_at_bar(self, market: str, now: Now) -> None:
-        barred = bool(self.account.gate.market_reasons(market, now.ms))
+        barred = bool(
+            self.account.gate.market_reasons(market, now.ms, strategy=self.account.targets.strategy(market))
+        )
         if self._barred.get(market) is not barred:
             self._barred[market] = barred
             self.account.dirty.add(market)
@@ -342,9 +377,11 @@ class Engine:
         state = gate.state(now.ns, now.echo_age_ns)
         changed = (state is GateState.RUNNING) != (self.state is GateState.RUNNING)
         self.state, self.reasons = state, reasons
-        if reasons and self._closed_since_ns is None:
+        # At the level `REDUCE_ONLY` what shrinks a position may go on resting; the planner ends the rest.
+        lasting = gate.exit_reasons(now.ns, now.echo_age_ns) if reasons else reasons
+        if lasting and self._closed_since_ns is None:
             self._closed_since_ns = now.ns
-        if not reasons:
+        if not lasting:
             self._closed_since_ns = None
         if not changed:
             return []

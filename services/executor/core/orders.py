@@ -34,6 +34,7 @@ class OwnOrder:
         heard_ms: Venue time of the newest word about it.
         unknown_ns: Since when it is unknown.
         misses: Clean listings in a row that did not show it.
+        strategy: Whose quote it is, as its target said; empty where nobody knows.
         purpose: Why it exists; the planner moves and cancels those of `MAKER` only.
         paid_e6: Price times quantity of its booked fills.
         fees_e6: What they cost in fees.
@@ -69,6 +70,7 @@ class OwnOrder:
     updated_ns: int = 0
     unknown_ns: int = 0
     misses: int = 0
+    strategy: str = ""
     purpose: Purpose = Purpose.MAKER
     paid_e6: int = 0
     fees_e6: int = 0

@@ -22,6 +22,8 @@ class CreateRequest:
     post_only: bool = True
     reduce_only: bool = False
     is_immediate: bool = False
+    strategy: str = ""
+    """Whose quote it is, for halts of one strategy; the venue is not told."""
 
     @property
     def is_exit(self) -> bool:
@@ -41,6 +43,7 @@ class AmendRequest:
     price_e4: int
     total_e2: int
     expires_ms: int
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

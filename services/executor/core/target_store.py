@@ -60,6 +60,11 @@ class TargetStore:
         slot = self.get(market, now_ms)
         return slot.target.quotes if slot is not None else ()
 
+    def strategy(self, market: str) -> str | None:
+        """Return whose target the market's newest is, or None without one."""
+        slot = self._slots.get(market)
+        return slot.target.strategy if slot is not None else None
+
     def markets(self) -> set[str]:
         """Return every market that ever had a target."""
         return set(self._slots)

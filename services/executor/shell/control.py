@@ -117,15 +117,15 @@ class ControlWatch:
 
     async def store_heard(self) -> None:
         """Store in our own name what the stream never got, so that a resume can name it."""
-        for source, halt in self.fold.heard.items():
-            is_stored = await self._store(f"heard from {source}: {halt.reason}", halt)
-            # Another one may have been heard meanwhile: that one is not stored.
-            if is_stored and self.fold.heard.get(source) == halt:
-                self.fold.stored_for(source)
+        for source, halt in self.fold.heard:
+            # Another one may be heard meanwhile: that one is not stored.
+            if await self._store(f"heard from {source}: {halt.reason}", halt):
+                self.fold.stored_for(source, halt)
                 self._tell()
         if self._halting.word.halt_sequence == UNSTORED and not self.fold.heard:
+            word = self._halting.word
             sequence = await self._store(
-                f"local latch: {self._halting.word.reason}", HaltV1(reason=self._halting.word.reason)
+                f"local latch: {word.reason}", HaltV1(reason=word.reason, level=word.level)
             )
             if sequence:
                 self._halting.on_stored(sequence)
@@ -133,7 +133,14 @@ class ControlWatch:
 
     async def _store(self, reason: str, halt: HaltV1) -> int:
         self._stored += 1
-        stored = HaltV1(reason=reason, level=halt.level, trigger="restored", by="executor")
+        stored = HaltV1(
+            reason=reason,
+            level=halt.level,
+            scope=halt.scope,
+            scope_key=halt.scope_key,
+            trigger="restored",
+            by="executor",
+        )
         try:
             ack = await self._bus.append(
                 self._subjects.of("ctl.halt", "executor"),

@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from libs.common.messages.execution import PositionV1
-from libs.common.runtime.clock import Clock
-from libs.common.runtime.latch_file import LatchFile
 from libs.common.runtime.log import EventLog
 from services.executor.core.effects import (
     Effect,
@@ -32,6 +30,7 @@ from services.executor.core.effects import (
     WriteLatch,
 )
 from services.executor.core.engine import Engine
+from services.executor.shell.latch_writer import LatchWriter
 from services.executor.shell.publisher import Publisher
 
 _TURNS_TO_WIRE_MAX = 16
@@ -45,13 +44,12 @@ class Performer:
     """
 
     def __init__(
-        self, *, engine: Engine, publisher: Publisher, latch: LatchFile, log: EventLog, clock: Clock
+        self, *, engine: Engine, publisher: Publisher, latch: LatchWriter, log: EventLog
     ) -> None:
         self._engine = engine
         self._publisher = publisher
         self._latch = latch
         self._log = log
-        self._clock = clock
         self._telling: deque[Effect] = deque()
         self._positions: dict[str, PositionV1] = {}
         self._wake = asyncio.Event()
@@ -79,7 +77,7 @@ class Performer:
             elif isinstance(effect, MakeGroup):
                 self.on_group(effect)
             elif isinstance(effect, WriteLatch):
-                self._write_latch(effect)
+                self._latch.write(effect)
             elif isinstance(effect, PublishPosition):
                 self._positions[effect.position.market] = effect.position
             else:
@@ -124,16 +122,3 @@ class Performer:
             self.on_read_fills(effect)
         elif isinstance(effect, ReadSettlements):
             self.on_read_settlements(effect)
-
-    def _write_latch(self, effect: WriteLatch) -> None:
-        try:
-            if effect.is_halted:
-                self._latch.halt(effect.halt_sequence, effect.reason, self._clock.now_ns())
-                self._engine.account.gate.file_reason = effect.reason or "halted"
-            else:
-                self._latch.clear(effect.halt_sequence, effect.reason, self._clock.now_ns())
-                self._engine.account.gate.file_reason = ""
-        except OSError as e:
-            # A halt that cannot be written still holds in memory; a resume that cannot does not happen.
-            self._engine.account.gate.file_reason = f"local latch not writable: {e}"
-            self._log.error("local latch not writable", e)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from libs.common.bus.api import Bus, Handler, Message
 from libs.common.control.latch import LatchState
 from libs.common.kalshi.feed import run_feed
-from libs.common.kalshi.model import FeedEvent
+from libs.common.kalshi.model import FeedEvent, GroupUpdate
 from libs.common.kalshi.order_sender import OrderSender
 from libs.common.kalshi.presign import Presigner
 from libs.common.kalshi.session import FeedSession
@@ -105,7 +105,6 @@ class ExecutorApp:
         self._tasks: asyncio.TaskGroup | None = None
         self._pass_due = False
         self._timer: asyncio.TimerHandle | None = None
-        self._kill_wanted: asyncio.Queue[str] = asyncio.Queue()
         self._take_over_wanted = asyncio.Event()
         self._is_at_work = asyncio.Lock()
         self._malformed: set[str] = set()
@@ -188,6 +187,7 @@ class ExecutorApp:
         self._engine.halting.word = self._latch.read()
         word = self._engine.halting.word
         self._engine.account.gate.file_reason = word.reason if word.is_halted else ""
+        self._engine.account.gate.file_level = word.level
         await self._control.read_all()
         self._recovering.recovery.done(RecoveryStep.READ_LATCHES)
 
@@ -220,18 +220,12 @@ class ExecutorApp:
         engine.account.gate.is_recovered = True
         self._pass_soon()
 
-    async def _kill_when_wanted(self) -> NoReturn:
-        while True:
-            reason = await self._kill_wanted.get()
-            await self._killer.kill(reason, with_cancel_all=True)
-            if self._kill_wanted.empty():
-                self._killer.is_idle.set()
-            # A resume may have come while the ladder was walked.
-            self._on_latch(self._control.fold.state())
+    async def _kill(self, effect: StartKill) -> None:
+        await self._killer.kill(effect.reason, with_cancel_all=True, reach=effect.scope, is_heard=True)
+        # A resume may have come while the ladder was walked.
+        self._on_latch(self._control.fold.state())
 
     async def _tick(self) -> NoReturn:
-        assert self._tasks is not None, "running"
-        self._tasks.create_task(self._kill_when_wanted(), name="kill")
         engine, before_ns = self._engine, self._clock.mono_ns()
         while True:
             await asyncio.sleep(_TICK_S)
@@ -330,6 +324,9 @@ class ExecutorApp:
             # leader those that it is about to read. Rebuilding reads all of it.
             self._engine.reread = True
             return
+        for event in events:
+            if isinstance(event, GroupUpdate) and event.event_type in {"triggered", "deleted"}:
+                self._killer.on_group_triggered(event.order_group_id)
         self._performer.perform(self._engine.on_feed(events, self._now()))
         if self._engine.reread:
             self._polls.want_fills()
@@ -382,7 +379,7 @@ class ExecutorApp:
 
     def _on_kill(self, effect: StartKill) -> None:
         self._killer.is_idle.clear()
-        self._kill_wanted.put_nowait(effect.reason)
+        self._spawn(self._kill(effect))
 
     def _on_take_over(self, effect: TakeOver) -> None:
         self._log.event("EPOCH", f"takes over from itself: {effect.reason}", level="WARNING")

@@ -62,6 +62,7 @@ class RiskguardCore:
     _halted_ns: dict[str, int] = field(default_factory=dict)
     _overruled: dict[str, int] = field(default_factory=dict)
     _heard_since: dict[str, int] = field(default_factory=dict)
+    _heard_stored: dict[str, HaltV1] = field(default_factory=dict)
     _storing: dict[str, str] = field(default_factory=dict)
     """Halts of ours on their way to the stream: message id to the source that they stand for."""
     _is_control_read: bool = False
@@ -137,7 +138,7 @@ class RiskguardCore:
         self._storing.pop(stored.msg_id, None)
         effects = self.on_halt(sequence, "riskguard", stored.halt)
         if stored.stands_for:
-            self.latches.fold.stored_for(stored.stands_for)
+            self.latches.fold.stored_for(stored.stands_for, self._heard_stored.pop(stored.msg_id, None))
         return [*effects, *self._settle_latches()]
 
     def on_heard(self, source: str, halt: HaltV1) -> list[Effect]:
@@ -294,7 +295,7 @@ class RiskguardCore:
         """Store halts in our name whose own copy never came: else no resume can name them."""
         heard = self.latches.fold.heard
         effects: list[Effect] = []
-        for source, halt in heard.items():
+        for source, halt in heard:
             since_ns = self._heard_since.setdefault(source, now_ns)
             if source not in self._storing.values() and now_ns - since_ns > _STORE_HEARD_NS:
                 self._heard_since[source] = now_ns
@@ -302,7 +303,9 @@ class RiskguardCore:
                 ours = msgspec.structs.replace(halt, reason=f"heard from {source}: {halt.reason}")
                 effects.append(Halt(ours, f"heard-{self._numbers}-{now_ns}", source))
                 self._storing[f"heard-{self._numbers}-{now_ns}"] = source
-        self._heard_since = {source: since for source, since in self._heard_since.items() if source in heard}
+                self._heard_stored[f"heard-{self._numbers}-{now_ns}"] = halt
+        sources = {source for source, _ in heard}
+        self._heard_since = {s: since for s, since in self._heard_since.items() if s in sources}
         return effects
 
     def _settle_latches(self) -> list[Effect]:

@@ -26,7 +26,6 @@ from services.executor.core.effects import StartKill, TakeOver, WriteLatch
 from services.executor.core.epoch import EpochKeeper, EpochPhase, EpochTimes, Seen
 from services.executor.core.halting import Halting
 from services.executor.core.journal import Draft, JournalFold, JournalWriter
-from services.executor.core.kill import KillLadder
 from services.executor.core.recovery import Recovery, RecoveryStep
 from services.executor.core.requests import CancelRequest, CreateRequest
 from services.executor.core.seal import Approved, Seal
@@ -187,54 +186,12 @@ def test_genesis_is_the_first_epoch_and_the_newest_sequence_leads() -> None:
 # Kill ladder --------------------------------------------------------------------------------------
 
 
-def test_halt_is_verified_only_by_empty_listings_after_every_trigger_is_confirmed() -> None:
-    ladder = KillLadder("x", {"g1": 0, "g2": 2}, 0)
-    step = ladder.first(1_000)
-    assert set(step.trigger) == {("g1", 0), ("g2", 2)}
-    assert step.cancel_all
-    ladder.on_triggered("g1", 2_000)
-    assert ladder.on_listing((), 3_000).trigger == (("g2", 2),)
-    assert not ladder.on_listing((), 4_000).is_verified
-    ladder.on_triggered("g2", 5_000)
-    assert ladder.on_listing((), 6_000).is_verified
-    assert {"gate", "groups", "empty", "verified"} <= set(ladder.rungs_us)
-
-
-def test_listed_order_is_cancelled_and_the_count_of_empty_listings_starts_over() -> None:
-    ladder = KillLadder("x", {}, 0)
-    ladder.first(0)
-    cancel = CancelRequest("o", "c", "M", 0)
-    assert not ladder.on_listing((), 1).is_verified
-    assert ladder.on_listing((cancel,), 2).cancel == (cancel,)
-    assert not ladder.on_listing((), 3).is_verified
-    assert ladder.on_listing((), 4).is_verified
-
-
-def test_ladder_without_a_listing_goes_on_with_whatever_is_not_confirmed() -> None:
-    ladder = KillLadder("x", {"g1": 0, "g2": 2}, 0)
-    ladder.first(0)
-    ladder.on_triggered("g1", 1)
-    step = ladder.on_no_listing()
-    assert (step.trigger, step.cancel_all, step.is_verified) == ((("g2", 2),), True, False)
-    ladder.on_triggered("g2", 2)
-    assert ladder.on_no_listing().cancel_all
-    assert ladder.on_listing((), 3).cancel_all
-    ladder.on_cancelled_all(4)
-    assert not ladder.on_no_listing().cancel_all
-    assert ladder.on_listing((), 5).is_verified
-
-
-def test_orderly_end_never_sends_cancel_all() -> None:
-    ladder = KillLadder("stop", {"g": 0}, 0, with_cancel_all=False)
-    assert not ladder.first(0).cancel_all
-    assert not ladder.on_listing((), 1).cancel_all
-
-
 def test_triggered_groups_leave_the_account_with_the_ladder() -> None:
     desk = a_desk()
     ladder = desk.engine.start_kill("x", desk.now, with_cancel_all=True)
     assert ladder.groups == {GROUP: 0}
     assert desk.engine.account.groups == {}
+    assert desk.engine.account.gate.is_killing
 
 
 # Recovery -----------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def test_heard_halt_outlives_another_halt_of_its_source() -> None:
     latch.on_halt(3, "operator", HaltV1(reason="first"))
     latch.on_resume(4, resume(3))
     assert latch.state().is_halted
-    assert list(latch.heard) == ["operator"]
+    assert [source for source, _ in latch.heard] == ["operator"]
 
 
 def test_halt_heard_before_the_stream_was_read_is_not_taken_for_an_old_one_in_the_same_words() -> None:
@@ -190,3 +190,14 @@ def test_halt_heard_before_the_stream_was_read_gives_way_to_its_stored_copy() ->
     assert not latch.heard
     latch.on_resume(4, resume(3))
     assert not latch.state().is_halted
+
+
+def test_narrower_or_weaker_halt_heard_later_takes_nothing_from_the_one_before() -> None:
+    latch = fold()
+    latch.on_heard("operator", HaltV1(reason="all"))
+    latch.on_heard("operator", HaltV1(reason="one market", scope=ScopeKind.MARKET, scope_key="M1"))
+    latch.on_heard("operator", HaltV1(reason="less", level=GateState.REDUCE_ONLY))
+    assert latch.state().is_halted
+    assert latch.state().level is GateState.HALTED
+    latch.stored_for("operator", HaltV1(reason="less", level=GateState.REDUCE_ONLY))
+    assert {halt.reason for _, halt in latch.heard} == {"all", "one market"}
