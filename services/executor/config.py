@@ -8,7 +8,9 @@ import msgspec
 
 from libs.common.risk.limits import RiskLimits
 from libs.common.runtime.config import Common, Seconds, Venue
+from services.executor.core.confirmation import ConfirmTerms
 from services.executor.core.epoch import EpochTimes
+from services.executor.core.flatten import FlattenRules
 from services.executor.core.gate import GateLimits
 from services.executor.core.planner import PlanRules, ReplaceWith
 from services.executor.core.quoting import ExecutionMode
@@ -108,6 +110,48 @@ class Groups(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Contracts (E2) that may match within 15 s on one shard before the venue pulls everything."""
 
 
+class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Section ``[confirmation]``: exits and manual orders; how long to wait is each request's own."""
+
+    acceptable_e4: Annotated[int, msgspec.Meta(gt=0, le=10_000)] = 8_000
+    """Share of the quantity, ten-thousandths, from which a partial fill is acceptable (D-008)."""
+    verify_s: Seconds = 10.0
+    """How long after the wait an order's end may take to be known."""
+    book_s: Seconds = 3.0
+    """How long fills that were told may take to be booked before the answer is given without them."""
+
+    def terms(self) -> ConfirmTerms:
+        """Return what the confirmation core needs."""
+        return ConfirmTerms(
+            acceptable_e4=self.acceptable_e4,
+            verify_ns=int(self.verify_s * _S),
+            book_ns=int(self.book_s * _S),
+        )
+
+
+class Flatten(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Section ``[flatten]``: opt-in; without it only a dry run is answered, and it finds nothing to spend."""
+
+    is_enabled: bool = False
+    collar_e4: Whole = 0
+    """How far from the middle of the touch an exit may trade, ten-thousandths of a dollar."""
+    cost_e6_max: Whole = 0
+    """What one run may cost in all, distance to the middle plus fees, millionths of a dollar."""
+    slice_e2_max: Whole = 0
+    """Largest single exit, hundredths of a contract."""
+    exit_wait_s: Seconds = 5.0
+
+    def rules(self) -> FlattenRules:
+        """Return what the flattening core needs."""
+        return FlattenRules(
+            is_enabled=self.is_enabled,
+            collar_e4=self.collar_e4,
+            cost_e6_max=self.cost_e6_max,
+            slice_e2_max=self.slice_e2_max,
+            exit_wait_s=self.exit_wait_s,
+        )
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
@@ -119,6 +163,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     epoch: Epoch = Epoch()
     gate: Gating = Gating()
     evidence: Evidence = Evidence()
+    confirmation: Confirmation = Confirmation()
+    flatten: Flatten = Flatten()
 
     def __post_init__(self) -> None:
         for name in ("rest_url", "ws_url", "key_id", "key_file"):

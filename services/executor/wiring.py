@@ -32,6 +32,7 @@ from services.executor.core.recovery import Recovery
 from services.executor.core.risk_desk import RiskDesk
 from services.executor.core.seal import Seal
 from services.executor.shell.control import ControlWatch
+from services.executor.shell.direct import DirectDesk
 from services.executor.shell.halt_listener import HaltFlag, HaltListener, OnClosed
 from services.executor.shell.killing import Killer
 from services.executor.shell.latch_writer import LatchWriter
@@ -63,7 +64,7 @@ def make_engine(runtime: Runtime[Config], buckets: TokenBuckets, latch: LatchFil
     seal = Seal(secrets.token_bytes(32))
     planning = config.planning
     approver = Approver(account, seal, rules_of(config.limits), planning.intent_age_ms_max * 1_000_000)
-    return Engine(
+    engine = Engine(
         account=account,
         quoter=Quoter(
             account,
@@ -87,6 +88,8 @@ def make_engine(runtime: Runtime[Config], buckets: TokenBuckets, latch: LatchFil
         seal=seal,
         closed_cancel_ns=int(config.gate.closed_cancel_s * _S),
     )
+    engine.direct.terms = config.confirmation.terms()
+    return engine
 
 
 async def wire(runtime: Runtime[Config]) -> ExecutorApp:
@@ -217,6 +220,16 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         signer=signer,
         ws_url=config.venue.ws_url,
         now=now,
+        direct=DirectDesk(
+            engine=engine,
+            bus=bus,
+            reader=reader,
+            rules=config.flatten.rules(),
+            env=runtime.env.value,
+            log=runtime.log,
+            now=now,
+            perform=perform,
+        ),
     )
 
 

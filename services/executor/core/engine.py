@@ -27,6 +27,7 @@ from libs.common.risk.rules.price_collar import reference_e4
 from services.executor.core.account import Account, Now
 from services.executor.core.effects import Effect, Log, ReadFills, ReadSettlements, SendCancels
 from services.executor.core.epoch import EpochKeeper
+from services.executor.core.exits import DirectOrders
 from services.executor.core.halting import Halting
 from services.executor.core.intake import Intake
 from services.executor.core.kill import KillLadder
@@ -68,6 +69,11 @@ class Engine:
     _cancelled_all_ns: int = 0
     _second_ns: int = 0
     _stuck: set[str] = field(default_factory=set)
+    direct: DirectOrders = field(init=False)
+    """What people and flattenings asked for."""
+
+    def __post_init__(self) -> None:
+        self.direct = DirectOrders(self.account, self.quoter)
 
     # Messages of the bus ------------------------------------------------------------------------------
 
@@ -155,10 +161,11 @@ class Engine:
     # Sending ------------------------------------------------------------------------------------------
 
     def run_pass(self, now: Now) -> list[Effect]:
-        """Plan what changed."""
+        """Plan what changed, and look after what people asked for; theirs first, it may hold a market."""
+        direct = self.direct.run(now)
         if not self.account.gate.is_recovered:
-            return []
-        return self.quoter.run(now)
+            return direct
+        return direct + self.quoter.run(now)
 
     def may_send(self, approved: tuple[Approved, ...], markets: tuple[str, ...], now: Now) -> str | None:
         """Return why these bytes may not leave now, or None: asked right before they do."""

@@ -170,6 +170,10 @@ class DirectOrders:
         done = self._done.get(request_id)
         return done[1] if done is not None else None
 
+    def is_open(self, request_id: str) -> bool:
+        """Return whether a request is on its way."""
+        return request_id in self._open
+
     def confirm(self, request_ids: Sequence[str]) -> ConfirmBatchV1:
         """Return what several requests came to, together."""
         done = [found[1] for one in request_ids if (found := self._done.get(one)) is not None]

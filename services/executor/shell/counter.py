@@ -20,7 +20,11 @@ class _CancelAsk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counter:
-    """Answers in JSON; nothing here can create an order or lift a halt."""
+    """Answers in JSON; nothing here can create an order or lift a halt.
+
+    Args:
+        others: Endpoints with a counter of their own.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Counter:
         perform: Callable[[list[Effect]], None],
         now: Callable[[], Now],
         drain: Callable[[], Awaitable[None]],
+        others: Mapping[str, Handler],
     ) -> None:
         self._engine = engine
         self._bus = bus
@@ -38,6 +43,7 @@ class Counter:
         self._perform = perform
         self._now = now
         self._drain_now = drain
+        self._others = others
 
     @property
     def endpoints(self) -> Mapping[str, Handler]:
@@ -47,6 +53,7 @@ class Counter:
             "drain": self._drain,
             "orders": self._orders,
             "positions": self._positions,
+            **self._others,
         }
 
     def word(self) -> dict[str, object]:

@@ -14,11 +14,13 @@ from typing import Any
 from libs.common.messages.execution import PositionV1
 from libs.common.runtime.log import EventLog
 from services.executor.core.effects import (
+    Confirmed,
     Effect,
     Log,
     MakeGroup,
     PublishPosition,
     ReadFills,
+    ReadOrder,
     ReadSettlements,
     RecordAudit,
     RecordFill,
@@ -60,6 +62,8 @@ class Performer:
         self.on_take_over: Callable[[TakeOver], None]
         self.on_read_fills: Callable[[ReadFills], None]
         self.on_read_settlements: Callable[[ReadSettlements], None]
+        self.on_read_order: Callable[[ReadOrder], None]
+        self.on_confirmed: Callable[[Confirmed], None]
         self.on_changed: Callable[[], None]
         self.is_order_leaving: Callable[[], bool] = lambda: False
 
@@ -74,8 +78,8 @@ class Performer:
                 self.on_kill(effect)
             elif isinstance(effect, TakeOver):
                 self.on_take_over(effect)
-            elif isinstance(effect, MakeGroup):
-                self.on_group(effect)
+            elif isinstance(effect, MakeGroup | ReadOrder | Confirmed):
+                self._act(effect)
             elif isinstance(effect, WriteLatch):
                 self._latch.write(effect)
             elif isinstance(effect, PublishPosition):
@@ -85,6 +89,14 @@ class Performer:
         if effects:
             self._wake.set()
             self.on_changed()
+
+    def _act(self, effect: MakeGroup | ReadOrder | Confirmed) -> None:
+        if isinstance(effect, MakeGroup):
+            self.on_group(effect)
+        elif isinstance(effect, ReadOrder):
+            self.on_read_order(effect)
+        else:
+            self.on_confirmed(effect)
 
     async def run(self) -> None:
         """Tell what waits, for ever."""

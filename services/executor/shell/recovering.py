@@ -18,6 +18,7 @@ from libs.common.messages.execution import (
     OrderGroupV1,
     OrderState,
     OrderV1,
+    Purpose,
     RenewV1,
     ResultV1,
 )
@@ -219,6 +220,7 @@ class Recovering:
             state=OrderState.UNKNOWN,
             order_id=told.order_id,
             filled_e2=told.filled_e2,
+            purpose=journalled.item.purpose if journalled is not None else Purpose.MAKER,
         )
         account.orders.add(order)
         evidence = {

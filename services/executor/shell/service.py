@@ -31,6 +31,7 @@ from services.executor.core.engine import Engine
 from services.executor.core.recovery import RecoveryStep
 from services.executor.shell.control import ControlWatch
 from services.executor.shell.counter import Counter
+from services.executor.shell.direct import DirectDesk
 from services.executor.shell.halt_listener import HaltListener
 from services.executor.shell.killing import Killer
 from services.executor.shell.leadership import Leadership
@@ -80,6 +81,7 @@ class ExecutorApp:
         signer: SignsHeaders,
         ws_url: str,
         now: Callable[[], Now],
+        direct: DirectDesk,
     ) -> None:
         self._engine = engine
         self._bus = bus
@@ -108,8 +110,15 @@ class ExecutorApp:
         self._take_over_wanted = asyncio.Event()
         self._is_at_work = asyncio.Lock()
         self._malformed: set[str] = set()
+        self._direct = direct
         self._counter = Counter(
-            engine=engine, bus=bus, killer=killer, perform=performer.perform, now=now, drain=self._drain
+            engine=engine,
+            bus=bus,
+            killer=killer,
+            perform=performer.perform,
+            now=now,
+            drain=self._drain,
+            others=direct.endpoints,
         )
         self._connect_effects()
 
@@ -196,6 +205,7 @@ class ExecutorApp:
             await self._leadership.lead(self._recovering.genesis)
             self._engine.began_epoch(self._engine.epoch.number)
             await self._recovering.recover()
+            self._engine.direct.earlier = self._recovering.journal.asked
             self._engine.account.gate.is_rebuilt = self._engine.account.gate.is_recovered = True
         self._pass_soon()
         while True:
@@ -366,7 +376,10 @@ class ExecutorApp:
         performer.on_take_over = self._on_take_over
         performer.on_read_fills = lambda _: self._polls.want_fills()
         performer.on_read_settlements = lambda _: self._polls.want_settlements()
+        performer.on_read_order = self._direct.on_read_order
+        performer.on_confirmed = self._direct.on_confirmed
         performer.on_changed = self._pass_soon
+        self._direct.spawn = self._spawn
         performer.is_order_leaving = lambda: self._sender.is_order_leaving
         self._sender.on_fence_lost = self._on_fence_lost
         self._sender.on_quiet = self._pass_soon
