@@ -239,7 +239,8 @@ class FlattenRun:
         self._clean = self._clean + 1 if not ours and is_quiet else 0
         self.is_verified = self._clean >= _CLEAN_READS
         if not self.is_verified and now_ns - self.began_ns > int(self.rules.verify_s * _S):
-            self.stopped = f"no empty listing within {self.rules.verify_s:g} s: {max(ours, 0)} orders shown, or requests without answer"
+            shown = f"{max(ours, 0)} orders shown, or requests without answer"
+            self.stopped = f"no empty listing within {self.rules.verify_s:g} s: {shown}"
         return not self.is_verified and not self.stopped
 
     def next(self, found: Sequence[Holding], now_ns: int) -> FlattenSliceV1 | None:
