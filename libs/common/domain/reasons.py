@@ -44,3 +44,4 @@ class Reason(enum.StrEnum):
     BUDGET_EXHAUSTED = "budget_exhausted"
     RISK_REFUSED = "risk_refused"
     CANCEL_FIRST = "cancel_first"
+    QUEUE_KEPT = "queue_kept"

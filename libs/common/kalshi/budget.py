@@ -109,12 +109,16 @@ class TokenBucket:
                 f"expected a cost of at most {self._capacity - kept} "
                 f"(capacity {self._capacity}, reserve {kept}), was {cost}"
             )
+        wait_ns = self.wait_ns(cost, now_ns, is_reserved=is_reserved)
+        if not wait_ns:
+            self._level -= cost * UNITS
+        return wait_ns
+
+    def wait_ns(self, cost: int, now_ns: int, *, is_reserved: bool = False) -> int:
+        """Return how long until ``cost`` tokens are there, 0 if they are; takes none."""
         self._refill(now_ns)
-        missing = (cost + kept) * UNITS - self._level
-        if missing > 0:
-            return -(-missing // (self._rate * self._factor))
-        self._level -= cost * UNITS
-        return 0
+        missing = (cost + (0 if is_reserved else self._reserve)) * UNITS - self._level
+        return -(-missing // (self._rate * self._factor)) if missing > 0 else 0
 
     def empty(self, now_ns: int) -> None:
         """Believe nothing is left and refill at half the rate: the venue just said so."""
@@ -190,6 +194,15 @@ class TokenBuckets:
     def spendable_max(self, shard: int = UNSCOPED) -> int:
         """Return the largest cost that creates can ever pay at once: the bound of a batch."""
         return max(0, self._write.capacity - self._reserve(shard))
+
+    def wait_ns(self, cost: int, now_ns: int, shard: int = UNSCOPED) -> int:
+        """Return how long until creates could take ``cost`` tokens; 0 if they are there. Takes nothing."""
+        return self._bucket(shard, now_ns).wait_ns(cost, now_ns)
+
+    @property
+    def low_water(self) -> int:
+        """Return the tokens that what is not urgent leaves in a bucket: a little above the warning."""
+        return self._write.capacity * (LOW_PCT + 5) // 100
 
     def is_low(self, now_ns: int) -> bool:
         """Return whether any bucket is down to a fifth of its capacity."""

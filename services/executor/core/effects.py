@@ -55,9 +55,14 @@ class SendBatch:
 
 @dataclass(frozen=True, slots=True)
 class SendCancels:
-    """Cancel these with one request; nothing is asked and nothing awaited before."""
+    """Cancel these with one request; nothing is asked and nothing awaited before.
+
+    Attributes:
+        is_paid: Whether the pass that decided it took the tokens; what did not ask is charged when it goes.
+    """
 
     cancels: tuple[CancelRequest, ...]
+    is_paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from services.executor.core.account import Account, Now
 from services.executor.core.effects import Effect, Lane, Log, SendBatch
 from services.executor.core.orders import OwnOrder
 from services.executor.core.planner import Act
-from services.executor.core.requests import CreateRequest, DecreaseRequest
+from services.executor.core.requests import CancelRequest, CreateRequest, DecreaseRequest
 from services.executor.core.seal import Approved
 from services.executor.core.target_store import TargetSlot
 from services.executor.core.words import order_words
@@ -29,6 +29,8 @@ class Packing:
     decreases: list[DecreaseRequest] = field(default_factory=list)
     origins_ns: list[tuple[int, int]] = field(default_factory=list)
     markets: dict[str, None] = field(default_factory=dict)
+    cancels: list[CancelRequest] = field(default_factory=list)
+    after: dict[str, str] = field(default_factory=dict)
 
     def close(self, account: Account, now: Now) -> SendBatch:
         """Return the batch with its intent."""
@@ -39,6 +41,8 @@ class Packing:
             tuple(self.decreases),
             tuple(self.origins_ns),
             tuple(self.markets),
+            cancels=tuple(self.cancels),
+            after=self.after,
             lane=self.lane,
         )
 

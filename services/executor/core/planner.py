@@ -11,113 +11,30 @@ A pure diff; it reads no clock and keeps nothing. Rules of the file:
   the difference is worth a place in the queue (`hysteresis_ticks`).
 * A moved quote is amended where the new price stays clear of the visible touch,
   because whether a post-only order stays post-only through an amend is undocumented
-  (kalshi-api 13.3); else it is cancelled now and placed after the cancel is confirmed.
-* Own orders never cross: what is in flight counts at its worst price.
+  (kalshi-api 13.3); else it is replaced: its cancel now, and a create behind it that
+  leaves once the cancel is confirmed. Either way one pass is enough (ADR 0013).
+* A quote that gives less than wanted moves only where the edge gained outweighs the
+  place in the queue and the tokens, as far as its place is known (`queue_place`). One
+  that gives more moves at once: that is a risk, and no place is worth a risk.
+* Own orders never cross: `keep_apart`.
 * What is not done has a reason.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from libs.common.domain.grid import PriceGrid
 from libs.common.domain.reasons import Reason
 from libs.common.domain.side import Side
 from libs.common.messages.execution import Action, Purpose
 from libs.common.messages.target import QuoteV1
+from services.executor.core.keep_apart import keep_apart
 from services.executor.core.orders import OwnOrder
+from services.executor.core.plan import Act, Held, MarketNow, Plan, PlanRules, ReplaceWith
+from services.executor.core.queue_place import is_place_worth_more
 
-
-class ReplaceWith(enum.StrEnum):
-    """How a quote moves to another price."""
-
-    AMEND = "amend"
-    CANCEL_CREATE = "cancel_create"
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRules:
-    """What the planner is configured with.
-
-    Attributes:
-        hysteresis_ticks: A quote that gives less than wanted stays while it is at most so
-            many ticks away; 0 moves it by any tick.
-        hysteresis_e2: Size differences up to this are no reason for a request.
-        replace_with: `AMEND` where it is safe, or always `CANCEL_CREATE`.
-        amend_clear_ticks: How far from the opposite touch an amended price must stay.
-        renew_ms: Orders that expire sooner than this are renewed.
-        life_ms: How long an order or a renewal lives.
-    """
-
-    hysteresis_ticks: int = 1
-    hysteresis_e2: int = 0
-    replace_with: ReplaceWith = ReplaceWith.AMEND
-    amend_clear_ticks: int = 1
-    renew_ms: int = 20_000
-    life_ms: int = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class MarketNow:
-    """The market as the planner sees it.
-
-    Attributes:
-        grid: None while unknown: then no create and no amend.
-        bid_e4: Best visible bid, None for none or unknown.
-        ask_e4: Best visible ask, the same.
-        is_open: False once closed: then no request at all is of use.
-        now_ms: Exchange time.
-    """
-
-    market: str
-    grid: PriceGrid | None
-    bid_e4: int | None
-    ask_e4: int | None
-    is_open: bool
-    now_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One request to make.
-
-    Attributes:
-        order: The order it changes; None for a create.
-        price_e4: Wanted price; of a decrease or cancel the present one.
-        qty_e2: Wanted remaining quantity; 0 for a cancel.
-        why: One word for the log.
-    """
-
-    action: Action
-    side: Side
-    price_e4: int
-    qty_e2: int
-    order: OwnOrder | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A wanted change that is not made now, or a quote that stays, with the reason."""
-
-    side: Side
-    reason: Reason
-
-
-@dataclass(slots=True)
-class Plan:
-    """Actions in the order to perform them: cancels, decreases, amends, creates."""
-
-    acts: list[Act] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
-
-    def of(self, *actions: Action) -> list[Act]:
-        """Return the acts of these kinds."""
-        return [act for act in self.acts if act.action in actions]
-
+__all__ = ["Act", "Held", "MarketNow", "Plan", "PlanRules", "ReplaceWith", "plan"]
 
 _Priced = TypeVar("_Priced", OwnOrder, QuoteV1)
 _ORDER = {Action.CANCEL: 0, Action.DECREASE: 1, Action.AMEND: 2, Action.CREATE: 3}
@@ -139,7 +56,7 @@ def plan(wanted: Sequence[QuoteV1], live: Sequence[OwnOrder], now: MarketNow, ru
             result.held.append(Held(side, Reason.REQUEST_IN_FLIGHT))
             continue
         _plan_side(result, side, quotes, orders, now=now, rules=rules, quarantined=quarantined)
-    _keep_apart(result, live)
+    keep_apart(result, live)
     result.acts.sort(key=lambda act: _ORDER[act.action])
     return result
 
@@ -217,16 +134,19 @@ def _move(
     result: Plan, order: OwnOrder, quote: QuoteV1, now: MarketNow, rules: PlanRules, *, quarantined: bool
 ) -> None:
     side = order.side
-    if (
-        not quarantined
-        and rules.replace_with is ReplaceWith.AMEND
-        and now.grid is not None
-        and _is_clear(side, quote.price_e4, now, rules)
-    ):
-        result.acts.append(Act(Action.AMEND, side, quote.price_e4, quote.qty_e2, order, "moved"))
+    if is_place_worth_more(order, quote, now, rules):
+        result.held.append(Held(side, Reason.QUEUE_KEPT))
+        _settle_pair(result, order, quote, now, rules, quarantined=quarantined)
         return
-    result.acts.append(Act(Action.CANCEL, side, order.price_e4, 0, order, "replaced"))
-    result.held.append(Held(side, Reason.CANCEL_FIRST))
+    amend = Act(Action.AMEND, side, quote.price_e4, quote.qty_e2, order, "moved")
+    cancel, create = amend.as_replacement()
+    if quarantined or now.grid is None:
+        result.held.append(Held(side, Reason.MARKET_QUARANTINED if quarantined else Reason.NO_BOOK))
+        result.acts.append(cancel)
+    elif rules.replace_with is ReplaceWith.AMEND and _is_clear(side, quote.price_e4, now, rules):
+        result.acts.append(amend)
+    else:
+        result.acts += [cancel, create]
 
 
 def _is_clear(side: Side, price_e4: int, now: MarketNow, rules: PlanRules) -> bool:
@@ -235,27 +155,6 @@ def _is_clear(side: Side, price_e4: int, now: MarketNow, rules: PlanRules) -> bo
         # An empty side may be a book that we do not see; the slow way is safe either way.
         return False
     return (touch - price_e4) * side.sign > rules.amend_clear_ticks * now.grid.tick_at(touch)
-
-
-def _keep_apart(result: Plan, live: Sequence[OwnOrder]) -> None:
-    """Hold back creates and amends that could meet an order of ours as it is, or as another act makes it."""
-    for side in Side:
-        others = [order.worst_price_e4 for order in live if order.side is side.opposite and order.open_e2]
-        kept: list[Act] = []
-        for act in result.acts:
-            if act.side is not side or act.action not in (Action.CREATE, Action.AMEND):
-                kept.append(act)
-                continue
-            planned = [
-                other.price_e4
-                for other in kept
-                if other.side is side.opposite and other.action in (Action.CREATE, Action.AMEND)
-            ]
-            if any((act.price_e4 - other) * side.sign >= 0 for other in (*others, *planned)):
-                result.held.append(Held(side, Reason.CANCEL_FIRST))
-            else:
-                kept.append(act)
-        result.acts = kept
 
 
 def _by_price(side: Side, items: list[_Priced]) -> list[_Priced]:

@@ -71,15 +71,17 @@ def test_planner_amends_a_moved_quote_that_stays_clear_of_the_touch() -> None:
 
 
 @pytest.mark.parametrize("ask_e4", [5_100, None])
-def test_planner_cancels_first_where_an_amend_could_meet_the_touch(ask_e4: int | None) -> None:
-    result = plan([a_quote(price_e4=5_000)], [an_order()], market_now(ask_e4=ask_e4), EXACT)
-    assert kinds(result) == [Action.CANCEL]
-    assert Reason.CANCEL_FIRST in reasons(result)
+def test_planner_replaces_where_an_amend_could_meet_the_touch(ask_e4: int | None) -> None:
+    order = an_order()
+    result = plan([a_quote(price_e4=5_000)], [order], market_now(ask_e4=ask_e4), EXACT)
+    assert kinds(result) == [Action.CANCEL, Action.CREATE]
+    assert result.acts[1].behind == (order,)
 
 
 def test_planner_configured_to_cancel_never_amends_a_price() -> None:
     rules = PlanRules(hysteresis_ticks=0, replace_with=ReplaceWith.CANCEL_CREATE)
-    assert kinds(plan([a_quote(price_e4=5_000)], [an_order()], market_now(), rules)) == [Action.CANCEL]
+    result = plan([a_quote(price_e4=5_000)], [an_order()], market_now(), rules)
+    assert kinds(result) == [Action.CANCEL, Action.CREATE]
 
 
 def test_planner_takes_prices_within_half_a_tick_as_equal() -> None:
