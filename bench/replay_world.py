@@ -31,6 +31,7 @@ from libs.common.kalshi.model import (
     OwnOrder,
     PublicTrade,
     Refused,
+    VenueBalance,
     VenueEvent,
     VenueFill,
     VenueMarket,
@@ -42,7 +43,6 @@ from libs.common.messages.control import GateState, PermitV1
 from libs.common.messages.execution import Action, OrderGroupV1, PositionV1
 from libs.common.messages.market import BookV1, MarketState, MarketV1, TopV1
 from libs.common.risk.limits import RiskLimits
-from libs.common.risk.registry import rules_of
 from libs.common.runtime.latch_file import LatchWord
 from services.executor.core.account import Account, Now
 from services.executor.core.approval import Approver
@@ -80,12 +80,23 @@ _LIMITS = RiskLimits(
     order_qty_e2_max=10_000,
     order_notional_e6_max=1_000_000_000,
     market_position_e2_max=50_000,
+    market_exposure_e6_max=1_000_000_000,
+    market_orders_max=100,
+    market_balance_share_e4_max=10_000,
+    event_contracts_e2_max=1_000_000,
     event_exposure_e6_max=1_000_000_000,
+    account_contracts_e2_max=10_000_000,
     account_exposure_e6_max=5_000_000_000,
+    account_orders_max=10_000,
     price_collar_e4_max=1_000,
+    reference_age_ms_max=2_000,
+    balance_age_ms_max=1_000_000_000,
     orders_per_s_max=1_000,
+    notional_per_minute_e6_max=1_000_000_000_000,
+    orders_repeated_per_s_max=100,
     orders_same_price_max=1,
 )
+_BALANCE = VenueBalance(total_e6=10**12, by_shard={0: 10**12}, updated_ms=0)
 
 
 @dataclass(slots=True)
@@ -115,6 +126,7 @@ class ReplayWorld:
         ).of(market.market)
         self._position: PositionV1 | None = None
         self._engine = _engine(start_ns)
+        self._engine.on_balance(_BALANCE, start_ns)
         self._permits = 0
         self._ticked_ns = 0
         listed = self._venue.markets[market.market]
@@ -225,6 +237,8 @@ class ReplayWorld:
         assert not any(isinstance(one, Resync) for one in asked), asked
         if private:
             now = Now(now_ns, now_ns // _MS)
+            # The polls' part: what was paid for fills is believed until the venue's next word about cash.
+            self._engine.on_balance(_BALANCE, now_ns)
             self._perform(self._engine.on_feed(private, now), now)
 
     def _perform(self, effects: Iterable[Effect], now: Now) -> None:
@@ -312,7 +326,7 @@ def _engine(now_ns: int) -> Engine:
     epoch.claimed(1, 1, now_ns)
     return Engine(
         account,
-        Quoter(account, Approver(account, seal, rules_of(_LIMITS)), buckets, PlanRules()),
+        Quoter(account, Approver(account, seal, _LIMITS), buckets, PlanRules()),
         Intake(account, "sim"),
         Halting(account, LatchWord(is_halted=False, halt_sequence=1, reason="")),
         epoch,

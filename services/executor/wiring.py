@@ -13,7 +13,6 @@ from libs.common.kalshi.presign import Presigner
 from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.signing import Signer
 from libs.common.kalshi.transport import make_transport
-from libs.common.risk.registry import rules_of
 from libs.common.runtime.app import Runtime
 from libs.common.runtime.latch_file import LatchFile
 from services.executor.config import Config
@@ -63,7 +62,7 @@ def make_engine(runtime: Runtime[Config], buckets: TokenBuckets, latch: LatchFil
     )
     seal = Seal(secrets.token_bytes(32))
     planning = config.planning
-    approver = Approver(account, seal, rules_of(config.limits), planning.intent_age_ms_max * 1_000_000)
+    approver = Approver(account, seal, config.limits, planning.intent_age_ms_max * 1_000_000)
     engine = Engine(
         account=account,
         quoter=Quoter(

@@ -13,6 +13,7 @@ from libs.common.kalshi.model import (
     AccountLimits,
     Bucket,
     EndpointCosts,
+    VenueBalance,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
@@ -22,7 +23,6 @@ from libs.common.messages.execution import OrderGroupV1, OrderState
 from libs.common.messages.market import BandV1, FeeTermsV1, MarketState, MarketV1, TopV1
 from libs.common.messages.target import QuoteV1, TargetV1
 from libs.common.risk.limits import RiskLimits
-from libs.common.risk.registry import rules_of
 from libs.common.runtime.latch_file import LatchWord
 from services.executor.core.account import Account, Now
 from services.executor.core.approval import Approver
@@ -48,14 +48,25 @@ START_NS = 10_000_000_000
 START_MS = 1_800_000_000_000
 CENTS = (BandV1(start_e4=0, end_e4=10_000, step_e4=100),)
 CLEAR = LatchState(False, 1, 2, GateState.RUNNING, "", "")
+CASH_E6 = 10_000_000_000
 LIMITS = RiskLimits(
     order_qty_e2_max=10_000,
     order_notional_e6_max=100_000_000,
     market_position_e2_max=20_000,
+    market_exposure_e6_max=1_000_000_000,
+    market_orders_max=100,
+    market_balance_share_e4_max=10_000,
+    event_contracts_e2_max=1_000_000,
     event_exposure_e6_max=1_000_000_000,
+    account_contracts_e2_max=1_000_000,
     account_exposure_e6_max=1_000_000_000,
+    account_orders_max=10_000,
     price_collar_e4_max=1_000,
+    reference_age_ms_max=2_000,
+    balance_age_ms_max=1_000_000_000,
     orders_per_s_max=1_000,
+    notional_per_minute_e6_max=1_000_000_000_000,
+    orders_repeated_per_s_max=100,
     orders_same_price_max=1,
 )
 
@@ -310,7 +321,7 @@ def a_desk(
         account=account,
         quoter=Quoter(
             account,
-            Approver(account, seal, rules_of(limits)),
+            Approver(account, seal, limits),
             buckets or full_buckets(),
             rules or PlanRules(),
         ),
@@ -326,6 +337,7 @@ def a_desk(
         account.group(OrderGroupV1(account=ACCOUNT, epoch=1, shard=0, order_group_id=GROUP, limit_e2=100_000))
         account.gate.is_recovered = True
         engine.on_latch(CLEAR)
+        engine.on_balance(VenueBalance(CASH_E6, dict.fromkeys(range(4), CASH_E6), START_MS), START_NS)
         engine.on_status(a_status(), desk.now)
         engine.on_top(a_top(), desk.now)
         desk.prove()

@@ -1,7 +1,16 @@
-"""Worst-case loss of a market, exactly: linear payoffs leave two cases to look at.
+"""Worst-case loss of a market and of an event, exactly: linear payoffs leave few cases to look at.
 
-If YES settles, every fill of an ask loses and every fill of a bid gains, so the
-worst case fills all asks and no bid; if NO settles it is the other way round.
+One market has two. If YES settles, every fill of an ask loses and every fill of a
+bid gains, so the worst case fills all asks and no bid; if NO settles it is the other
+way round.
+
+In an event whose outcomes exclude each other at most one market ends at YES, so the
+sum of the markets' own worst cases would count losses that cannot happen together.
+Its states are looked at one by one instead: each market the one that is YES, and
+none of those that are known, because the winner may be a market nobody told us of.
+Nothing here needs to know every market of the event: one that is missing holds
+nothing of ours, and its victory is the last state. A settlement that splits the
+dollar among the markets lies between the states and can not be worse.
 """
 
 from __future__ import annotations
@@ -43,3 +52,55 @@ def losses_e6(position_e2: int, cost_e6: int, opened: Iterable[Open]) -> tuple[i
 def worst_loss_e6(position_e2: int, cost_e6: int, opened: Iterable[Open]) -> int:
     """Return the worst loss over both outcomes, at least 0."""
     return max(0, *losses_e6(position_e2, cost_e6, opened))
+
+
+def reserve_e6(position_e2: int, opened: Iterable[Open]) -> int:
+    """Return the cash that open orders hold back at the venue, at its dearest.
+
+    What closes a position needs none; which of several orders that is, the venue
+    does not publish, so the cheapest are taken to close and the dearest to open.
+    """
+    held_e6 = 0
+    closing_e2 = {Side.BID: max(0, -position_e2), Side.ASK: max(0, position_e2)}
+    legs = sorted(
+        (one.price_e4 if one.side is Side.BID else DOLLAR_E4 - one.price_e4, one.side.value, one.qty_e2)
+        for one in opened
+    )
+    for leg_e4, side, qty_e2 in legs:
+        closed_e2 = min(qty_e2, closing_e2[Side(side)])
+        closing_e2[Side(side)] -= closed_e2
+        held_e6 += leg_e4 * (qty_e2 - closed_e2)
+    return held_e6
+
+
+@dataclass(frozen=True, slots=True)
+class EventLoss:
+    """What some markets of one event lose together, ready to be asked about one more.
+
+    Attributes:
+        is_exclusive: At most one market of the event ends at YES, of every one of them known so.
+        no_e6: Loss of these markets if all of them end at NO.
+        swing_e6: Most that it grows by if one of them ends at YES instead; 0 if none makes it worse.
+        worst_e6: Sum of each market's own worst case: what counts if they may all lose.
+    """
+
+    is_exclusive: bool = False
+    no_e6: int = 0
+    swing_e6: int = 0
+    worst_e6: int = 0
+
+    @staticmethod
+    def of(losses: Iterable[tuple[int, int]], *, is_exclusive: bool) -> EventLoss:
+        """Return the losses ``(if_yes, if_no)`` of markets taken together."""
+        no_e6 = swing_e6 = worst_e6 = 0
+        for if_yes, if_no in losses:
+            no_e6 += if_no
+            swing_e6 = max(swing_e6, if_yes - if_no)
+            worst_e6 += max(if_yes, if_no)
+        return EventLoss(is_exclusive, no_e6, swing_e6, worst_e6)
+
+    def with_market_e6(self, if_yes: int, if_no: int) -> int:
+        """Return the worst loss of these markets and one more, at least 0."""
+        if not self.is_exclusive:
+            return max(0, self.worst_e6 + max(if_yes, if_no))
+        return max(0, self.no_e6 + if_no + max(self.swing_e6, if_yes - if_no))

@@ -16,9 +16,9 @@ def review(order: Order, view: RiskView | None, rules: Sequence[Rule]) -> tuple[
     An empty list of rules refuses: an order that nobody looked at was not reviewed.
     """
     if view is None:
-        return Refusal("risk_view_present", limit=1, was=0)
+        return Refusal("risk_view_present", limit=1, was=0, unit="views")
     if not rules:
-        return Refusal("rules_present", limit=1, was=0)
+        return Refusal("rules_present", limit=1, was=0, unit="rules")
     for rule in rules:
         if (refusal := rule.check(order, view)) is not None:
             return refusal

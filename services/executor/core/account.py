@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from libs.common.domain.grid import MalformedGrid, PriceGrid
@@ -14,7 +15,7 @@ from services.executor.core.journal import JournalWriter
 from services.executor.core.orders import OwnOrder, OwnOrders
 from services.executor.core.planner import MarketNow
 from services.executor.core.positions import Positions
-from services.executor.core.risk_desk import RiskDesk
+from services.executor.core.risk_desk import Holding, RiskDesk
 from services.executor.core.target_store import TargetStore
 
 _DEAD = (MarketState.CLOSED, MarketState.DETERMINED, MarketState.DISPUTED, MarketState.AMENDED)
@@ -81,6 +82,18 @@ class Account:
         top = self.gate.top(market)
         return top.shard if top is not None else None
 
+    def holding(self, market: str, without: Sequence[OwnOrder] = ()) -> Holding:
+        """Return what the desk counts of a market, without some of its orders."""
+        status = self.status.get(market)
+        return Holding(
+            position_e2=self.positions.qty_e2(market),
+            cost_e6=self.positions.cost_e6(market),
+            opened=self.orders.opened(market, without=without),
+            shard=self.shard_of(market),
+            is_exclusive=status.is_exclusive_event if status is not None else None,
+            cash_e6=self.positions.cash_e6(market),
+        )
+
     def market_now(self, market: str, now: Now) -> MarketNow:
         """Return the market as the planner sees it."""
         status, top = self.status.get(market), self.gate.top(market)
@@ -130,13 +143,7 @@ class Account:
 
     def touched(self, market: str, now: Now) -> list[Effect]:
         """Return what everyone must hear after a market's orders or position changed."""
-        self.desk.refresh(
-            market,
-            self.event_of(market),
-            self.positions.qty_e2(market),
-            self.positions.cost_e6(market),
-            self.orders.opened(market),
-        )
+        self.desk.refresh(market, self.event_of(market), self.holding(market), now.ns)
         self.dirty.add(market)
         self.wall_offset_ns = now.ms * 1_000_000 - now.ns
         return self.position_effects(market)

@@ -60,7 +60,7 @@ class Drafting:
         assert isinstance(request, AmendRequest), request
         order.pending_price_e4, order.pending_total_e2 = request.price_e4, request.total_e2
         order.pending_expires_ms = request.expires_ms
-        self.account.desk.passed(now.ns)
+        self.approver.passed(approved, now)
         packing.amends.append(approved)
         return self._changed(packing, order, want, now)
 
@@ -87,7 +87,7 @@ class Drafting:
         )
         account.orders.add(order)
         account.orders.apply(order, Evidence.INTENDED, now.ns)
-        account.desk.passed(now.ns)
+        self.approver.passed(approved, now)
         packing.creates.append(approved)
         if order.behind:
             packing.after[order.client_order_id] = order.behind[0].order_id

@@ -18,10 +18,12 @@ from libs.common.kalshi.model import (
     GroupUpdate,
     OwnFill,
     OwnOrder,
+    VenueBalance,
     VenuePosition,
 )
 from libs.common.messages.control import GateState, PermitV1
 from libs.common.messages.market import MarketV1, TopV1
+from libs.common.messages.risk import LimitV1
 from libs.common.messages.target import TargetV1
 from libs.common.risk.rules.price_collar import reference_e4
 from services.executor.core.account import Account, Now
@@ -101,10 +103,13 @@ class Engine:
         if held is None:
             account.dirty.add(status.market)
             return account.touched(status.market, now)
+        effects: list[Effect] = []
+        if _risk_of(held) != _risk_of(status):
+            effects += account.touched(status.market, now)
         if held.state is not status.state or held.grid != status.grid:
             account.dirty.add(status.market)
-            return self._settlement_due(status.market)
-        return []
+            effects += self._settlement_due(status.market)
+        return effects
 
     def on_permit(self, issuer: str, permit: PermitV1, now: Now) -> None:
         """Take a permit."""
@@ -131,6 +136,33 @@ class Engine:
             elif isinstance(event, FeedClosed):
                 self.reread = True
         return effects
+
+    def on_balance(self, balance: VenueBalance, began_ns: int) -> None:
+        """Take the cash of every shard: what opens risk must fit into it."""
+        cash = self.account.desk.cash
+        if cash.asked_ns is None:
+            # Everything was refused until now for want of it.
+            self.account.dirty |= self.account.targets.markets()
+        cash.on_balance(balance.by_shard, balance.total_e6, began_ns)
+
+    def on_limit(self, limit: LimitV1, now: Now) -> list[Effect]:
+        """Lower a limit at once; raising one is a resume and needs a new configuration (design rule 7)."""
+        if limit.scope != self.account.name:
+            return []
+        approver = self.quoter.approver
+        held = getattr(approver.limits, limit.name, -1)
+        is_lower = approver.lower(limit.name, limit.value)
+        what = "LIMIT_LOWERED" if is_lower else "LIMIT_REFUSED"
+        fields = {"name": limit.name, "held": held, "value": limit.value, "by": limit.by}
+        if not is_lower and held == max(0, limit.value):
+            return []  # told again
+        self.account.dirty |= self.account.targets.markets() | self.account.orders.markets()
+        return [
+            self.account.audit(
+                what, now, market="", reason=limit.reason, rule=(limit.name, held, limit.value)
+            ),
+            Log(what, limit.reason, level="WARNING", fields=fields),
+        ]
 
     def on_positions_read(
         self, venue: list[VenuePosition], balance_e6: int | None, began_ns: int, now: Now
@@ -182,18 +214,11 @@ class Engine:
             strategy = strategies.get(market)
             if barred := gate.market_reasons(market, now.ms, exit=is_exit, strategy=strategy):
                 return barred[0]
-        if any(one.epoch != self.epoch.number for one in approved):
-            return "seal_other_epoch"
-        if any(now.ns > one.expires_ns for one in approved):
-            return "intent_old"
-        return None
+        return next((why for one in approved if (why := self._why_void(one, now))), None)
 
     def recheck(self, approved: Approved, now: Now) -> str | None:
         """Return why a create that waited for cancels may not leave, or None: asked like `may_send`."""
-        request = approved.request
-        if not isinstance(request, CreateRequest):
-            return None
-        refusal = self.quoter.approver.recheck(request, now)
+        refusal = self.quoter.approver.recheck(approved, now)
         return refusal.rule if refusal is not None else None
 
     def batch_answered(self) -> None:
@@ -353,6 +378,14 @@ class Engine:
 
     # Below: how it is done ----------------------------------------------------------------------------
 
+    def _why_void(self, approved: Approved, now: Now) -> str | None:
+        if approved.epoch != self.epoch.number:
+            return "seal_other_epoch"
+        if now.ns > approved.expires_ns:
+            return "intent_old"
+        # Lowered limits hold for what was approved under the old ones as well.
+        return "limits_changed" if approved.limits != self.quoter.approver.revision else None
+
     def _look_at_bar(self, market: str, now: Now) -> None:
         barred = bool(
             self.account.gate.market_reasons(market, now.ms, strategy=self.account.targets.strategy(market))
@@ -429,3 +462,7 @@ class Engine:
         for market in account.positions.open_markets:
             effects += self._settlement_due(market)
         return effects
+
+
+def _risk_of(status: MarketV1) -> tuple[str, int, bool]:
+    return status.event, status.shard, status.is_exclusive_event

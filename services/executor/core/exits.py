@@ -287,7 +287,7 @@ class DirectOrders:
         )
         account.orders.add(order)
         account.orders.apply(order, Evidence.INTENDED, now.ns)
-        account.desk.passed(now.ns)
+        quoter.approver.passed(approved, now)
         asked.confirming = Confirming(
             order, asked.decided, self._terms(ask), asked_e2=ask.qty_e2, began_ns=asked.began_ns
         )

@@ -135,6 +135,10 @@ class Positions:
         """Return what the open leg cost."""
         return self._ledger.position(market).cost_e6
 
+    def cash_e6(self, market: str) -> int:
+        """Return what the market's fills and settlements brought in all, fees included; negative was paid."""
+        return self._ledger.position(market).cash_e6
+
     @property
     def open_markets(self) -> set[str]:
         """Return the markets with a position."""

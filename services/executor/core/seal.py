@@ -1,7 +1,7 @@
 """Approval as a thing that cannot be made elsewhere or altered on the way.
 
-`Approved` carries a MAC over the order's bytes, the epoch and an expiry, with a
-key that is random for each process and never leaves it. The sender verifies it
+`Approved` carries a MAC over the order's bytes, the epoch, an expiry and the limits that
+it was judged by, with a key that is random for each process and never leaves it. The sender verifies it
 right before the bytes are built; a mutated, stale, replayed or foreign envelope
 is refused (frontier 4.31). Python has no private constructors, so the class asks
 for a token that this module keeps.
@@ -30,12 +30,14 @@ class Approved:
         request: What was approved.
         epoch: Number of the epoch that approved it.
         expires_ns: Monotonic time after which it may not be sent.
+        limits: Number of the limits that it was judged by; lowered ones have another.
         mac: Over all of the above.
     """
 
     request: CreateRequest | AmendRequest
     epoch: int
     expires_ns: int
+    limits: int
     mac: bytes
     token: object
 
@@ -55,13 +57,16 @@ class Seal:
         self._key = key
         self._spent: dict[bytes, int] = {}
 
-    def approve(self, request: CreateRequest | AmendRequest, epoch: int, expires_ns: int) -> Approved:
+    def approve(
+        self, request: CreateRequest | AmendRequest, epoch: int, expires_ns: int, limits: int = 0
+    ) -> Approved:
         """Return the request sealed; called by the approver alone, after gate and rules."""
-        return Approved(request, epoch, expires_ns, self._mac(request, epoch, expires_ns), _TOKEN)
+        mac = self._mac(request, epoch, expires_ns, limits)
+        return Approved(request, epoch, expires_ns, limits, mac, _TOKEN)
 
     def spend(self, approved: Approved, epoch: int, now_ns: int) -> str | None:
         """Return why the approval may not be used, or None and remember that it now was."""
-        genuine = self._mac(approved.request, approved.epoch, approved.expires_ns)
+        genuine = self._mac(approved.request, approved.epoch, approved.expires_ns, approved.limits)
         if not hmac.compare_digest(genuine, approved.mac):
             return "seal_broken"
         if approved.epoch != epoch:
@@ -75,7 +80,7 @@ class Seal:
         self._spent[approved.mac] = approved.expires_ns
         return None
 
-    def _mac(self, request: CreateRequest | AmendRequest, epoch: int, expires_ns: int) -> bytes:
+    def _mac(self, request: CreateRequest | AmendRequest, epoch: int, expires_ns: int, limits: int) -> bytes:
         kind = type(request).__name__.encode()
-        text = b"%s %d %d %s" % (kind, epoch, expires_ns, _ENCODER.encode(request))
+        text = b"%s %d %d %d %s" % (kind, epoch, expires_ns, limits, _ENCODER.encode(request))
         return hmac.digest(self._key, text, hashlib.sha256().name)

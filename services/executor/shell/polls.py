@@ -79,7 +79,9 @@ class Polls:
         self._perform(self._engine.intake.on_listing(resting, began.ns, self._now()))
         await self.fills()
         positions = await self._reader.positions()
+        asked = self._now()
         balance = await self._reader.balance()
+        self._engine.on_balance(balance, asked.ns)
         self._engine.on_positions_read(positions, balance.total_e6, began.ns, self._now())
 
     async def fills(self) -> None:

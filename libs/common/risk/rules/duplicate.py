@@ -19,4 +19,4 @@ class Duplicate:
         del order
         if view.same_price_open < self.limit:
             return None
-        return Refusal(self.name, limit=self.limit, was=view.same_price_open + 1)
+        return Refusal(self.name, limit=self.limit, was=view.same_price_open + 1, unit="orders")

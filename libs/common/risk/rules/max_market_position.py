@@ -24,4 +24,4 @@ class MaxMarketPosition:
         # Zero means zero: at a limit of 0 even an order that would only close a position is refused.
         if after_e2 <= self.limit_e2 and self.limit_e2 > 0:
             return None
-        return Refusal(self.name, limit=self.limit_e2, was=after_e2)
+        return Refusal(self.name, limit=self.limit_e2, was=after_e2, unit="contracts_e2")

@@ -19,4 +19,4 @@ class MaxOrderNotional:
         del view
         if order.cost_e6 <= self.limit_e6:
             return None
-        return Refusal(self.name, limit=self.limit_e6, was=order.cost_e6)
+        return Refusal(self.name, limit=self.limit_e6, was=order.cost_e6, unit="dollars_e6")

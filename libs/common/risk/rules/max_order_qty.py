@@ -19,4 +19,4 @@ class MaxOrderQty:
         del view
         if 0 < order.qty_e2 <= self.limit_e2:
             return None
-        return Refusal(self.name, limit=self.limit_e2, was=order.qty_e2)
+        return Refusal(self.name, limit=self.limit_e2, was=order.qty_e2, unit="contracts_e2")

@@ -16,7 +16,9 @@ class OnGrid:
     def check(self, order: Order, view: RiskView) -> Refusal | None:
         """Return a refusal; ``limit`` is the step at the price, 0 where the grid is unknown."""
         if view.grid is None:
-            return Refusal(self.name, limit=0, was=order.price_e4)
+            return Refusal(self.name, limit=0, was=order.price_e4, unit="price_e4")
         if view.grid.is_on_grid(order.price_e4):
             return None
-        return Refusal(self.name, limit=view.grid.tick_at(order.price_e4), was=order.price_e4)
+        return Refusal(
+            self.name, limit=view.grid.tick_at(order.price_e4), was=order.price_e4, unit="price_e4"
+        )

@@ -19,4 +19,4 @@ class OrderRate:
         del order
         if view.orders_last_s < self.limit:
             return None
-        return Refusal(self.name, limit=self.limit, was=view.orders_last_s + 1)
+        return Refusal(self.name, limit=self.limit, was=view.orders_last_s + 1, unit="orders_per_s")

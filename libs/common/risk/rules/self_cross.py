@@ -19,4 +19,4 @@ class SelfCross:
         other = view.own_ask_min_e4 if order.side is Side.BID else view.own_bid_max_e4
         if other is None or (order.price_e4 - other) * order.side.sign < 0:
             return None
-        return Refusal(self.name, limit=other, was=order.price_e4)
+        return Refusal(self.name, limit=other, was=order.price_e4, unit="price_e4")

@@ -41,7 +41,7 @@ REQUEST = CreateRequest("M", 0, "c", Side.BID, 5_000, 100, "g", START_MS)
 
 def test_approval_cannot_be_made_outside_the_seal() -> None:
     with pytest.raises(AssertionError):
-        Approved(REQUEST, 1, 10, b"mac", object())
+        Approved(REQUEST, 1, 10, 0, b"mac", object())
 
 
 @pytest.mark.parametrize(
