@@ -39,10 +39,12 @@ from services.simexchange.shell.keys import (
     make_keys,
     write_venue_file,
 )
-from services.simexchange.shell.latency import Distant
+from services.simexchange.shell.latency import Distance, Distant
 from services.simexchange.shell.player import Player, Source
-from services.simexchange.shell.rest import RestFace
+from services.simexchange.shell.record import VenueRecord
+from services.simexchange.shell.rest import ROOT, RestFace
 from services.simexchange.shell.rest_admin import AdminFace
+from services.simexchange.shell.rest_bench import BenchFace
 from services.simexchange.shell.tape_files import Tape, TapeMissing, find_tapes
 from services.simexchange.shell.ws import PATH, WebSocketFace
 
@@ -107,15 +109,17 @@ class Exchange:
         )
         self.source = _source(config, liquidity, venue, now_ns)
         self.player = Player(venue, self.face, clock, [self.source])
-        rest = RestFace(venue, ring, clock, self.face.pump)
-        admin = AdminFace(
-            venue, ring, clock, self.face.pump, self.player.progress, lambda: rest.door.counters
-        )
-        here = HttpApp(rest, admin.app())
-        self._app: HttpApp | Distant = here
-        if sim.latency_ms_max > 0:
-            chance = random.Random(sim.synthetic_seed)
-            self._app = Distant(here, sim.latency_ms_min, sim.latency_ms_max, chance)
+        record = VenueRecord(venue, clock, ROOT)
+
+        def changed() -> None:
+            record.look()  # first: sending may take a while
+            self.face.pump()
+
+        rest = RestFace(venue, ring, clock, changed)
+        admin = AdminFace(venue, ring, clock, changed, self.player.progress, lambda: rest.door.counters)
+        distance = Distance(sim.latency_ms_min, sim.latency_ms_max, random.Random(sim.synthetic_seed))
+        bench = BenchFace(venue, clock, record, rest.sickness, distance, changed)
+        self._app = Distant(HttpApp(rest, admin.app(bench.routes())), distance, record.on_arrival)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set; the venue file is there exactly as long as somebody answers."""

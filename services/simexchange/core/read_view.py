@@ -73,6 +73,10 @@ class ReadView:
             for account in accounts:
                 self.baseline(account)
 
+    def forget(self, order_id: str) -> None:
+        """Drop an order's past."""
+        self._orders.pop(order_id, None)
+
     def baseline(self, account: Account) -> None:
         """Take the account's present state as its oldest."""
         for order in account.orders.values():

@@ -37,6 +37,7 @@ from services.simexchange.core.requests import (
     Reduced,
     Rejection,
 )
+from services.simexchange.core.seeding import forget_ended, list_markets, seed
 
 NS_PER_MS = 1_000_000
 
@@ -154,6 +155,19 @@ class Venue:
         """Cancel every resting order of the account on all shards; return how many."""
         self._due(now_ns)
         return self.entry.cancel_all(self.floor.accounts[account], now_ns)
+
+    # For measurements --------------------------------------------------------------------------------
+
+    def list_quiet_markets(self, series: str, shard: int, count: int, now_ns: int) -> list[str]:
+        """List markets in which nothing happens by itself; return their names."""
+        self._due(now_ns)
+        return list_markets(self.floor, self.life, series, shard, count, now_ns)
+
+    def seed(self, account: str, groups: Mapping[str, str], count: int, now_ns: int) -> int:
+        """Put resting orders into the books, group by market, and forget those that ended before."""
+        self._due(now_ns)
+        forget_ended(self.floor, account)
+        return seed(self.floor, self._clearing, account, groups, count, now_ns)
 
     # Anonymous events --------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from services.simexchange.shell.rest_markets import MarketRoutes
 from services.simexchange.shell.rest_orders import OrderRoutes
 from services.simexchange.shell.rest_portfolio import PortfolioRoutes
 from services.simexchange.shell.router import Router
+from services.simexchange.shell.sickness import Sickness
 from services.simexchange.shell.tamper import tampered
 
 ROOT: Final = "/trade-api/v2"
@@ -78,6 +79,7 @@ class RestFace:
         parts = (OrderRoutes, PortfolioRoutes, GroupRoutes, MarketRoutes, ExchangeRoutes)
         self._router = Router(route for part in parts for route in part(self.door).routes())
         self._seen: set[str] = set()
+        self.sickness = Sickness(venue)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -138,7 +140,7 @@ class RestFace:
         )
         if route.cost and call.account:
             self.door.bill_read(call, route.cost)
-        return route.handler(call)
+        return self.sickness.answer(call, path) or route.handler(call)
 
     def _authenticate(
         self, route: Route, headers: dict[bytes, bytes], scope: Scope, method: str, now_ns: int

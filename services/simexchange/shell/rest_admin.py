@@ -7,7 +7,7 @@ unsigned: nothing here exists at the real venue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -102,8 +102,8 @@ class AdminFace:
         self._progress = progress
         self._counters = counters
 
-    def app(self) -> Starlette:
-        """Return the application, to be asked for paths below ``/sim``."""
+    def app(self, more: Sequence[Route] = ()) -> Starlette:
+        """Return the application, to be asked for paths below ``/sim``; ``more`` are others' routes."""
         posts: dict[str, Callable[[bytes], Reply]] = {
             "faults": self.throw,
             "switch": self.switch,
@@ -121,7 +121,7 @@ class AdminFace:
             Route("/sim/progress", self._get(lambda _: ok(dict(self._progress()))), methods=["GET"]),
             Route("/sim/clock", self._get(lambda _: ok({"now_ns": self._clock.now_ns()})), methods=["GET"]),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=[*routes, *more])
 
     def truth(self, query: Mapping[str, str]) -> Reply:
         """Tell what is really so; ``orders=all`` adds orders that ended, ``account=`` keeps to one."""
