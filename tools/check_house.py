@@ -2,6 +2,7 @@
 
 - Every service has the files that design section 6 names, and its README answers five questions.
 - ``except Exception`` lives at a task's outermost frame or an endpoint's edge: each carries its reason.
+- Nothing that talks to the venue knows how to reset an order group (design rule 4).
 - No module is called utils, helpers or manager, and none grows past 900 lines.
 """
 
@@ -25,6 +26,8 @@ SERVICE_FILES = (
 README_WORDS = ("purpose", "inputs", "outputs", "state", "dies")
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|manager)(_|$)")
 LINES_MAX = 900
+_RESET_PATH = re.compile(r"^reset$|/reset\b")
+_RESET_NAME = re.compile(r"reset\w*group|group\w*reset")
 
 
 def python_files() -> Iterator[Path]:
@@ -73,13 +76,37 @@ def check_broad_excepts() -> Iterator[str]:
                 yield f"{path}:{node.lineno}: except Exception with its reason, was {line.strip()!r}"
 
 
+def check_resets() -> Iterator[str]:
+    """Yield what could reset an order group: a triggered one stays triggered, whoever asks (ADR 0005)."""
+    for path in python_files():
+        if path.parts[:2] == ("services", "simexchange") or path.parts[0] == "tools":
+            continue
+        yield from (f"{path}:{line}: no reset of an order group, was {what!r}" for line, what in resets(path))
+
+
+def resets(path: Path) -> list[tuple[int, str]]:
+    """Return line and text of every name and every part of a path that says reset of a group."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            what, is_reset = node.value, _RESET_PATH.search(node.value) is not None
+        elif isinstance(node, ast.Name | ast.Attribute | ast.FunctionDef | ast.AsyncFunctionDef):
+            what = node.id if isinstance(node, ast.Name) else getattr(node, "attr", getattr(node, "name", ""))
+            is_reset = _RESET_NAME.search(what) is not None
+        else:
+            continue
+        if is_reset:
+            found.append((node.lineno, what))
+    return found
+
+
 def _is_broad(kind: ast.expr | None) -> bool:
     return kind is None or (isinstance(kind, ast.Name) and kind.id in {"Exception", "BaseException"})
 
 
 def main() -> int:
     """Print every breach; return 1 if there is one."""
-    problems = [*check_services(), *check_names(), *check_broad_excepts()]
+    problems = [*check_services(), *check_names(), *check_broad_excepts(), *check_resets()]
     for problem in problems:
         print(problem)
     if not problems:

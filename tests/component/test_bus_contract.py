@@ -12,6 +12,7 @@ from libs.common.bus.memory import MemoryBus
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.streams import create_streams
 from libs.common.runtime.context import bound, bound_fields
+from libs.common.subjects import Stream
 from tests.support.bus import ENV
 from tests.support.eventually import eventually
 
@@ -224,6 +225,20 @@ async def test_read_finds_the_few_among_many(buses: Pair) -> None:
         subject = "dora.sim.fill.B" if number in (3, 77) else "dora.sim.order.A"
         await buses.one.append(subject, b"%d" % number, msg_id=str(number))
     assert [message.data async for message in buses.two.read("dora.sim.fill.>")] == [b"3", b"77"]
+
+
+async def test_read_all_yields_a_whole_stream_in_the_order_it_was_stored(buses: Pair) -> None:
+    subjects = ("dora.sim.order.A", "dora.sim.fill.B", INTENT)
+    sequences = [
+        (await buses.one.append(subjects[number % 3], b"%d" % number, msg_id=str(number))).sequence
+        for number in range(100)
+    ]
+    await buses.one.append(HALT, b"of another stream", msg_id="halt")
+    everything = [message async for message in buses.two.read_all(Stream.EXEC)]
+    assert [message.data for message in everything] == [b"%d" % number for number in range(100)]
+    assert [message.sequence for message in everything] == sequences
+    tail = [message.data async for message in buses.two.read_all(Stream.EXEC, from_sequence=sequences[97])]
+    assert tail == [b"97", b"98", b"99"]
 
 
 async def test_follow_delivers_what_is_stored_and_then_what_comes_in_order(buses: Pair) -> None:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+from libs.common.subjects import Stream
+
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -165,6 +167,13 @@ class Bus(Protocol):
 
     def read(self, pattern: str, *, from_sequence: int = 1) -> AsyncIterator[Message]:
         """Yield the stored messages under the pattern from a sequence to the end at the time of the call."""
+        ...
+
+    def read_all(self, stream: Stream, *, from_sequence: int = 1) -> AsyncIterator[Message]:
+        """Yield everything a stream holds up to its end at the time of the call, in the order it was stored.
+
+        One pass, where several patterns of one stream would each be a pass over all of it.
+        """
         ...
 
     async def follow(

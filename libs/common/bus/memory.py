@@ -38,7 +38,7 @@ from libs.common.bus.match import matches
 from libs.common.env import Env
 from libs.common.runtime.clock import Clock, SystemClock
 from libs.common.runtime.context import travelling_headers
-from libs.common.subjects import Subjects
+from libs.common.subjects import Stream, Subjects
 
 EACH_LIMIT: Final = 65_536
 MESSAGE_ID: Final = "Nats-Msg-Id"
@@ -321,6 +321,16 @@ class MemoryBus:
         """Yield what is stored now."""
         self._require_connection()
         for message in self.broker.stored(pattern, from_sequence):
+            yield message
+
+    async def read_all(self, stream: Stream, *, from_sequence: int = 1) -> AsyncIterator[Message]:
+        """Yield what the stream holds now."""
+        found = [
+            message
+            for pattern in self.broker.subjects.stream_subjects(stream)
+            async for message in self.read(pattern, from_sequence=from_sequence)
+        ]
+        for message in sorted(found, key=lambda message: message.sequence):
             yield message
 
     async def follow(

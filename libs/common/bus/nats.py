@@ -65,7 +65,7 @@ from libs.common.observability.metrics import Metrics
 from libs.common.runtime.context import HEADER_PRODUCER, HEADER_RUN, received, travelling_headers
 from libs.common.runtime.errors import BusClosed, HandlerFailed
 from libs.common.runtime.log import EventLog
-from libs.common.subjects import Subjects
+from libs.common.subjects import Stream, Subjects
 
 EACH_LIMIT: Final = 65_536
 """Messages that may wait for a handler that needs each; more are lost, counted and reported."""
@@ -581,6 +581,10 @@ class NatsBus:
     def read(self, pattern: str, *, from_sequence: int = 1) -> AsyncIterator[Message]:
         """Yield the stored messages under the pattern up to the present end."""
         return self._stored.read(self._stream(pattern), pattern, from_sequence)
+
+    def read_all(self, stream: Stream, *, from_sequence: int = 1) -> AsyncIterator[Message]:
+        """Yield everything a stream holds up to the present end, in the order it was stored."""
+        return self._stored.read_all(self.subjects.stream_name(stream), from_sequence)
 
     async def follow(
         self, pattern: str, handler: Handler, *, from_sequence: int = 1, durable: str | None = None

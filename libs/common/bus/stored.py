@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -85,22 +86,39 @@ class StoredMessages:
         if matching == 0:
             return
         is_dense = answer.total > len(state.subjects or {}) or matching >= _DENSE * state.messages
+        if is_dense:
+            async for message in self._every(stream, sequence, state.last_seq):
+                if matches(pattern, message.subject):
+                    yield message
+            return
         while sequence <= state.last_seq:
-            if is_dense:
-                end = min(sequence + _IN_FLIGHT_MAX, state.last_seq + 1)
-                answers = await asyncio.gather(
-                    *(self._get(stream, {"seq": number}) for number in range(sequence, end))
-                )
-                sequence = end
-                for message in answers:
-                    if message is not None and matches(pattern, message.subject):
-                        yield message
-            else:
-                message = await self.next(stream, pattern, sequence)
-                if message is None or message.sequence > state.last_seq:
-                    return
-                sequence = message.sequence + 1
-                yield message
+            found = await self.next(stream, pattern, sequence)
+            if found is None or found.sequence > state.last_seq:
+                return
+            sequence = found.sequence + 1
+            yield found
+
+    async def read_all(self, stream: str, from_sequence: int) -> AsyncIterator[Message]:
+        """Yield everything that is stored from the sequence up to the present end, in order."""
+        state = (await self.info(stream)).state
+        async for message in self._every(stream, max(from_sequence, state.first_seq, 1), state.last_seq):
+            yield message
+
+    async def _every(self, stream: str, first: int, last: int) -> AsyncIterator[Message]:
+        # Many questions under way and never more: a long stream costs time, not memory.
+        waiting: deque[asyncio.Task[Message | None]] = deque()
+        number = first
+        try:
+            while number <= last or waiting:
+                while number <= last and len(waiting) < _IN_FLIGHT_MAX:
+                    waiting.append(asyncio.create_task(self._get(stream, {"seq": number})))
+                    number += 1
+                message = await waiting.popleft()
+                if message is not None:
+                    yield message
+        finally:
+            for task in waiting:
+                task.cancel()
 
     async def next(self, stream: str, pattern: str, from_sequence: int) -> Message | None:
         """Return the first message under the pattern from the sequence on."""

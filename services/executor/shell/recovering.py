@@ -24,7 +24,7 @@ from libs.common.messages.execution import (
 )
 from libs.common.runtime.errors import VenueError
 from libs.common.runtime.log import EventLog
-from libs.common.subjects import Subjects
+from libs.common.subjects import Stream, Subjects
 from services.executor.core.account import Now
 from services.executor.core.effects import Effect, RecordFill, RecordOrder
 from services.executor.core.engine import Engine
@@ -84,10 +84,15 @@ class Recovering:
         return balance.total_e6, self._now().ms
 
     async def recover(self) -> None:
-        """Do everything after leading: read the journal, clean the venue, rebuild, resolve."""
-        await self._until(self._read_journal, "journal")
+        """Do everything after leading: clean the venue, read the journal, rebuild, resolve.
+
+        Cleaning needs the groups alone, which are a few messages of one subject: how
+        long the journal has grown must not decide how long old orders may rest.
+        """
+        await self._until(self._read_groups, "groups")
         self.recovery.done(RecoveryStep.LEAD)
         await self.clean(self.journal.old_groups(self._engine.epoch.number))
+        await self._until(self._read_journal, "journal")
         await self._until(self._rebuild, "rebuild")
         self.recovery.done(RecoveryStep.REBUILD)
         await self._until(self._resolve, "resolve")
@@ -104,13 +109,16 @@ class Recovering:
             await self._until(self._list_once, "list")
             await asyncio.sleep(self._gap_s)
 
+    async def _read_groups(self) -> None:
+        fold = JournalFold()
+        async for message in self._bus.read(self._subjects.of("exec.group", self._engine.account.name)):
+            self._take(fold, message.subject, message.data, message.sequence)
+        self.journal = fold
+
     async def _read_journal(self) -> None:
         fold = JournalFold()
-        # One read over the whole stream: the order of its messages is the order of what happened.
-        for pattern in (f"{self._subjects.root}.exec.>", self._subjects.all_of("order")):
-            async for message in self._bus.read(pattern):
-                self._take(fold, message.subject, message.data, message.sequence)
-        async for message in self._bus.read(self._subjects.all_of("fill")):
+        # One pass over the whole stream: the order of its messages is the order of what happened.
+        async for message in self._bus.read_all(Stream.EXEC):
             self._take(fold, message.subject, message.data, message.sequence)
         self.journal = fold
 
