@@ -45,6 +45,7 @@ from libs.common.messages.market import BookV1, MarketState, MarketV1, TopV1
 from libs.common.risk.limits import RiskLimits
 from libs.common.runtime.latch_file import LatchWord
 from services.executor.core.account import Account, Now
+from services.executor.core.answers import NotSent
 from services.executor.core.approval import Approver
 from services.executor.core.effects import Effect, MakeGroup, PublishPosition, SendBatch, SendCancels
 from services.executor.core.engine import Engine
@@ -267,11 +268,17 @@ class ReplayWorld:
         engine, venue = self._engine, self._venue
         approved = batch.creates + batch.amends
         assert engine.may_send(approved, batch.markets, now) is None
-        engine.intake.on_sent([item.client_order_id for item in batch.intent.items], now)
+        if batch.cancels:
+            self._cancel(SendCancels(batch.cancels, is_paid=True), now)
         for one in approved:
-            self.tally.requests += 1
-            assert engine.seal.spend(one, 1, now.ns) is None
             request = one.request
+            client = request.client_order_id
+            assert engine.seal.spend(one, 1, now.ns) is None
+            if client in batch.after and (why := engine.recheck(one, now)):
+                self._perform(engine.intake.on_create_answer(client, NotSent(why), now), now)
+                continue
+            self.tally.requests += 1
+            engine.intake.on_sent([client], now)
             if isinstance(request, CreateRequest):
                 placed = venue.create(_ACCOUNT, _create(request), now.ns)
                 effects = engine.intake.on_create_answer(request.client_order_id, _answer(placed), now)
@@ -285,7 +292,7 @@ class ReplayWorld:
             self.tally.requests += 1
             ref = venue_requests.OrderRef(decrease.order_id, decrease.market, decrease.shard)
             lowered = venue.decrease(
-                _ACCOUNT, venue_requests.DecreaseRequest(ref, reduce_to_e2=decrease.remaining_e2), now.ns
+                _ACCOUNT, venue_requests.DecreaseRequest(ref, reduce_by_e2=decrease.reduce_by_e2), now.ns
             )
             self._perform(
                 engine.intake.on_amend_answer(

@@ -130,7 +130,7 @@ async def test_an_orders_life_is_told_alike_by_answers_listings_and_the_feed(
         assert isinstance(crossing, Refused)
         assert "post only cross" in crossing.message
 
-        decreased = await client.sender.decrease(created.order_id, MARKET, shard, remaining_e2=800)
+        decreased = await client.sender.decrease(created.order_id, MARKET, shard, reduce_by_e2=200)
         assert isinstance(decreased, Accepted)
         assert decreased.remaining_e2 == 800
 

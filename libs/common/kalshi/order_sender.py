@@ -176,12 +176,15 @@ class OrderSender:
         market: str,
         shard: int,
         *,
-        remaining_e2: int,
+        reduce_by_e2: int,
         on_wire: OnWire | None = None,
     ) -> SendOutcome:
-        """Shrink an order to ``remaining_e2``, keeping its queue place; no guard, it only lowers risk."""
+        """Shrink an order by ``reduce_by_e2``, keeping its queue place; no guard, it only lowers risk.
+
+        By and not to: a fill that crosses "to" leaves a larger total than was meant, and unknown to us.
+        """
         body = _ENCODER.encode(
-            DecreaseBody(exchange_index=shard, market_ticker=market, reduce_to=format_qty(remaining_e2))
+            DecreaseBody(exchange_index=shard, market_ticker=market, reduce_by=format_qty(reduce_by_e2))
         )
         path = f"{self._orders}/{_id(order_id)}/decrease"
         result = await self._line.call("POST", path, body=body, on_wire=on_wire)

@@ -63,6 +63,8 @@ class Account:
     held: Counter[str] = field(default_factory=Counter)
     orphans: dict[str, int] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
+    second_ids: set[str] = field(default_factory=set)
+    """Venue ids of second orders under one of our ids."""
     wall_offset_ns: int = 0
     recent_audits: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=256))
 

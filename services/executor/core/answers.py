@@ -61,9 +61,12 @@ class Answers(Booking):
             account.counters["orders_created"] += 1
             self._pauses.pop(order.market, None)
             if not account.orders.name(order, answer.order_id):
-                account.counters["duplicates"] += 1
+                return self._on_second(order, answer.order_id, now, is_resting=bool(answer.remaining_e2))
             order.heard_ms = max(order.heard_ms, answer.venue_ms)
-            if answer.remaining_e2:
+            if order.is_change_open:
+                # It comes late: what was asked since is not answered by what it says.
+                evidence = Evidence.FILLED
+            elif answer.remaining_e2:
                 evidence = Evidence.ACCEPTED_RESTING
             elif answer.filled_e2 >= order.total_e2:
                 evidence = Evidence.ACCEPTED_FILLED
@@ -107,6 +110,9 @@ class Answers(Booking):
             self._pauses.pop(order.market, None)
             order.heard_ms = max(order.heard_ms, answer.venue_ms)
             total_e2, price_e4 = order.pending_total_e2, order.pending_price_e4
+            if answer.has_remaining and not answer.remaining_e2:
+                # Filled or cut to nothing by fills that we have not heard of: which of the two, a read tells.
+                return self._apply(order, Evidence.AMEND_UNANSWERED, now, reason="nothing_remains")
             if order.pending_expires_ms is not None:
                 order.expires_ms = order.pending_expires_ms
             effects = self._apply(order, Evidence.AMEND_ACCEPTED, now, total_e2=total_e2, price_e4=price_e4)
@@ -135,10 +141,13 @@ class Answers(Booking):
         if isinstance(answer, Accepted):
             account.counters["orders_cancelled"] += 1
             order.heard_ms = max(order.heard_ms, answer.venue_ms)
-            # What was neither cancelled now nor known as filled was filled unheard; but not while a request
-            # for another total has no answer: then what it was cancelled from is not known.
-            is_known = answer.reduced_by_e2 and order.pending_total_e2 is None
-            filled_e2 = max(0, order.total_e2 - answer.reduced_by_e2) if is_known else None
+            if not answer.reduced_by_e2 or order.is_change_open:
+                # It rests no more, but of what it was cancelled is not known, so neither is what was filled:
+                # it stays open at its worst until feed or read says.
+                order.look_up = order.is_live
+                return self._apply(order, Evidence.CANCEL_NOT_DONE, now, reason="cancelled_from_unknown")
+            # What was neither cancelled now nor known as filled was filled unheard.
+            filled_e2 = max(0, order.total_e2 - answer.reduced_by_e2)
             return self._apply(order, Evidence.CANCEL_ACCEPTED, now, filled_e2=filled_e2)
         order.look_up = order.is_live
         code = answer.code if isinstance(answer, Refused) else answer.reason

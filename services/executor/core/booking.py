@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from libs.common.kalshi.model import VenueFill
 from services.executor.core.account import Account, Now
-from services.executor.core.effects import Effect, Log, RecordFill
+from services.executor.core.effects import Effect, Log, RecordFill, SendCancels
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
+from services.executor.core.requests import CancelRequest
 
 
 @dataclass(slots=True)
@@ -55,6 +56,29 @@ class Booking:
         if not changed:
             return []
         return [account.order_effect(order), *account.touched(order.market, now)]
+
+    def _on_second(self, order: OwnOrder, order_id: str, now: Now, *, is_resting: bool) -> list[Effect]:
+        """One intent, two orders at the venue: the thing that must never be. The second one goes.
+
+        It has no place in the book, where our id names the first; its fills change the position all the same.
+        """
+        account, effects = self.account, list[Effect]()
+        if is_resting:
+            cancel = CancelRequest(order_id, order.client_order_id, order.market, order.shard)
+            effects.append(SendCancels((cancel,)))
+        if order_id not in account.second_ids:
+            account.second_ids.add(order_id)
+            account.counters["duplicates"] += 1
+            fields = {
+                "market": order.market,
+                "client_order_id": order.client_order_id,
+                "order_id": order.order_id,
+                "second_order_id": order_id,
+            }
+            effects.append(Log("ORDER_DUPLICATE", level="ERROR", fields=fields))
+        for fill in account.positions.unpark(order_id):
+            effects += self._book(fill, None, now)
+        return effects
 
     def _book_parked(self, order: OwnOrder, now: Now) -> list[Effect]:
         effects: list[Effect] = []

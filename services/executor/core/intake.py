@@ -19,10 +19,9 @@ from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderStatus, Ve
 from libs.common.messages.execution import OrderState
 from services.executor.core.account import Now
 from services.executor.core.answers import Answers
-from services.executor.core.effects import Effect, Log, ReadFills, SendCancels
+from services.executor.core.effects import Effect, Log, ReadFills
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
-from services.executor.core.requests import CancelRequest
 
 
 @dataclass(slots=True)
@@ -35,10 +34,10 @@ class Intake(Answers):
         if order is None:
             return self._on_stranger(told, now)
         if told.updated_ms and told.updated_ms < order.heard_ms:
-            return (
-                self._apply(order, Evidence.FILLED, now, filled_e2=told.filled_e2) if told.filled_e2 else []
-            )
+            return self._count_only(order, told, now)
         order.heard_ms = max(order.heard_ms, told.updated_ms)
+        if order.is_unknown and _is_before_change(order, told):
+            return self._count_only(order, told, now)
         return self._apply_told(order, told, Evidence.SEEN_RESTING, now)
 
     def on_read_order(self, told: VenueOrder, began_ns: int, now: Now) -> list[Effect]:
@@ -54,6 +53,12 @@ class Intake(Answers):
             if order.is_unknown and was_nameless:
                 return self._apply(order, Evidence.SEEN_RESTING, now, filled_e2=told.filled_e2)
             return []
+        if (
+            order.is_live
+            and told.status is VenueOrderStatus.RESTING
+            and self._may_change_yet(order, told, began_ns)
+        ):
+            return self._count_only(order, told, now)
         if late and not order.is_live and told.status is VenueOrderStatus.RESTING:
             if began_ns - order.updated_ns <= 2 * self.read_lag_ns:
                 return []
@@ -77,7 +82,7 @@ class Intake(Answers):
             if markets is not None and order.market not in markets:
                 continue
             if order.client_order_id in shown or (order.order_id and order.order_id in shown):
-                order.misses = 0
+                order.misses = order.misses if order.is_change_open else 0
             elif began_ns - max(order.asked_ns, order.answered_ns, order.updated_ns) > self.read_lag_ns:
                 effects += self._on_missing(order, began_ns, now)
         return effects
@@ -99,12 +104,16 @@ class Intake(Answers):
         order = account.orders.by_order(fill.order_id)
         if order is None and fill.client_order_id:
             order = account.orders.by_client(fill.client_order_id)
-            if order is not None:
-                account.orders.name(order, fill.order_id)
+            if order is not None and not account.orders.name(order, fill.order_id):
+                # It changed the position; the count of the order that we know is not its.
+                is_new = fill.order_id not in account.second_ids
+                second = self._on_second(order, fill.order_id, now, is_resting=is_new)
+                return [*second, *self._book(fill, None, now)]
         if order is None:
             identity = parse_client_order_id(fill.client_order_id)
             is_foreign = bool(fill.client_order_id) and (identity is None or identity.env != self.env)
-            if not is_foreign and fill.order_id not in account.foreign:
+            is_known = fill.order_id in account.foreign or fill.order_id in account.second_ids
+            if not is_foreign and not is_known:
                 account.positions.park(fill)
                 return [ReadFills(fill.order_id)]
         return self._book(fill, order, now)
@@ -151,10 +160,27 @@ class Intake(Answers):
         order = account.orders.by_client(told.client_order_id) if told.client_order_id else None
         order = order or account.orders.by_order(told.order_id)
         if order is not None and not account.orders.name(order, told.order_id):
-            # One intent, two live orders at the venue: the thing that must never be.
-            account.counters["duplicates"] += 1
             return None
         return order
+
+    def _may_change_yet(self, order: OwnOrder, told: VenueOrder, began_ns: int) -> bool:
+        """Return whether a change that was asked for may still come to be although the read does not show it.
+
+        While its answer is awaited, always. Once it was given up, the venue may still act on it for a
+        while: like an absence, that it came to nothing takes several reads and some seconds.
+        """
+        if order.is_unanswered:
+            return True
+        if not order.is_unknown or not _is_before_change(order, told):
+            return False
+        order.misses += 1
+        return order.misses < self.misses_max or began_ns - order.unknown_ns < self.absent_after_ns
+
+    def _count_only(self, order: OwnOrder, told: VenueOrder, now: Now) -> list[Effect]:
+        effects = self._book_parked(order, now)
+        if told.filled_e2 > order.filled_e2:
+            effects += self._apply(order, Evidence.FILLED, now, filled_e2=told.filled_e2)
+        return effects
 
     def _apply_told(self, order: OwnOrder, told: VenueOrder, resting: Evidence, now: Now) -> list[Effect]:
         parked = self._book_parked(order, now)
@@ -194,6 +220,10 @@ class Intake(Answers):
                     )
                 )
             return effects
+        if (held := self.account.orders.by_client(told.client_order_id)) is not None:
+            return self._on_second(
+                held, told.order_id, now, is_resting=told.status is VenueOrderStatus.RESTING
+            )
         # Ours by its name, unknown to this process: of an older epoch, or of a lost intent.
         order = OwnOrder(
             client_order_id=told.client_order_id,
@@ -211,12 +241,6 @@ class Intake(Answers):
             state=OrderState.UNKNOWN,
             order_id=told.order_id,
         )
-        if self.account.orders.by_client(told.client_order_id) is not None:
-            # A second order under one id: it cannot be kept apart in the book, but it can be cancelled.
-            self._count_orphan(told)
-            return [
-                SendCancels((CancelRequest(told.order_id, told.client_order_id, told.market, told.shard),))
-            ]
         self.account.orders.add(order)
         effects = self._apply_told(order, told, Evidence.LISTED_RESTING, now)
         if told.status is VenueOrderStatus.RESTING:
@@ -245,3 +269,11 @@ class Intake(Answers):
         del began_ns, now
         order.look_up = True
         return []
+
+
+def _is_before_change(order: OwnOrder, told: VenueOrder) -> bool:
+    # The order rests as it was before the change whose fate is not known.
+    if not order.is_change_open or told.status is not VenueOrderStatus.RESTING:
+        return False
+    price_e4 = order.price_e4 if order.pending_price_e4 is None else order.pending_price_e4
+    return (told.price_e4, told.filled_e2 + told.remaining_e2) != (price_e4, order.pending_total_e2)

@@ -33,11 +33,14 @@ class OwnOrder:
         asked_ns: When the newest request left, for reads that must begin after it.
         heard_ms: Venue time of the newest word about it.
         unknown_ns: Since when it is unknown.
-        misses: Clean listings in a row that did not show it.
+        misses: Clean reads in a row that did not show it, or not as it was asked to become.
+        changes_open: Amends and decreases of it whose answer has not come.
+        cancels_open: Cancels of it whose answer has not come.
         strategy: Whose quote it is, as its target said; empty where nobody knows.
         purpose: Why it exists; the planner moves and cancels those of `MAKER` only.
         paid_e6: Price times quantity of its booked fills.
         fees_e6: What they cost in fees.
+        created_ns: When this process first had evidence of it.
         behind: Orders whose cancels must be confirmed before this one may leave. While one of them
             lives and no byte of this one has left, it can not fill: it counts nothing.
     """
@@ -70,10 +73,13 @@ class OwnOrder:
     updated_ns: int = 0
     unknown_ns: int = 0
     misses: int = 0
+    changes_open: int = 0
+    cancels_open: int = 0
     strategy: str = ""
     purpose: Purpose = Purpose.MAKER
     paid_e6: int = 0
     fees_e6: int = 0
+    created_ns: int = 0
     behind: tuple[OwnOrder, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -90,6 +96,16 @@ class OwnOrder:
     def is_in_flight(self) -> bool:
         """Return whether a request about it has no answer yet."""
         return self.state in IN_FLIGHT
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Return whether an answer to a change or a cancel is still to come: a read proves no end of that."""
+        return bool(self.changes_open or self.cancels_open)
+
+    @property
+    def is_change_open(self) -> bool:
+        """Return whether a change was asked for and nobody knows yet whether it came to be."""
+        return self.pending_total_e2 is not None
 
     @property
     def is_unknown(self) -> bool:
@@ -137,6 +153,7 @@ class OwnOrder:
             order_group_id=self.order_group_id,
             updated_ns=self.updated_ns + wall_offset_ns,
             purpose=self.purpose,
+            created_ns=self.created_ns + wall_offset_ns,
         )
 
 
@@ -193,6 +210,8 @@ class OwnOrders:
     ) -> bool:
         """Take one piece of evidence and return whether anything that others see changed."""
         before = _shown(order)
+        order.created_ns = order.created_ns or now_ns
+        _count_requests(order, evidence)
         was_live, was_unknown = order.is_live, order.is_unknown
         if filled_e2 is not None:
             order.filled_e2 = max(order.filled_e2, filled_e2)
@@ -274,6 +293,22 @@ class OwnOrders:
 def _shown(order: OwnOrder) -> tuple[OrderState, int, int, int, str]:
     # What others see of an order: a change of these makes a new version.
     return (order.state, order.filled_e2, order.total_e2, order.price_e4, order.order_id)
+
+
+_CHANGE_ANSWERED = (Evidence.AMEND_ACCEPTED, Evidence.AMEND_REFUSED, Evidence.AMEND_UNANSWERED)
+_CANCEL_ANSWERED = (Evidence.CANCEL_ACCEPTED, Evidence.CANCEL_NOT_DONE)
+
+
+def _count_requests(order: OwnOrder, evidence: Evidence) -> None:
+    if evidence is Evidence.AMEND_SENT:
+        order.changes_open += 1
+    elif evidence is Evidence.CANCEL_SENT:
+        order.cancels_open += 1
+    elif evidence in _CHANGE_ANSWERED:
+        order.changes_open = max(0, order.changes_open - 1)
+    elif evidence in _CANCEL_ANSWERED:
+        # The kill ladder cancels without asking the book, so an answer may have no request here.
+        order.cancels_open = max(0, order.cancels_open - 1)
 
 
 def _tidy(order: OwnOrder, now_ns: int, *, was_unknown: bool) -> None:

@@ -48,13 +48,18 @@ class AmendRequest:
 
 @dataclass(frozen=True, slots=True)
 class DecreaseRequest:
-    """A smaller size at the same place in the queue; lowers risk only, so it needs no approval."""
+    """A smaller size at the same place in the queue; lowers risk only, so it needs no approval.
+
+    Asked as a difference: whatever fills cross it, the order's new total is known, and the position
+    that it can lead to is the one that was decided.
+    """
 
     order_id: str
     client_order_id: str
     market: str
     shard: int
     remaining_e2: int
+    reduce_by_e2: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -448,6 +448,10 @@ def test_cancel_of_an_order_whose_decrease_is_unanswered_invents_no_fill() -> No
     gone = accepted(bid.client_order_id, bid.order_id, reduced_by_e2=200)
     cancel = CancelRequest(bid.order_id, bid.client_order_id, MARKET, 0)
     intake.on_cancel_answer(cancel, gone, desk.now)
+    # Cancelled from 500 it was filled by 300, from 200 by nothing: which, only the venue can tell.
+    assert (bid.is_live, bid.look_up, bid.filled_e2, bid.open_e2) == (True, True, 0, 500)
+    ended = told(bid, status=VenueOrderStatus.CANCELED, remaining_e2=0, updated_ms=desk.now.ms)
+    intake.on_feed_order(ended, desk.now)
     assert bid.state is OrderState.CANCELLED
     assert (bid.filled_e2, bid.open_e2) == (0, 0)
 

@@ -188,12 +188,12 @@ async def test_an_amend_that_keeps_the_expiry_does_not_mention_it(
     assert "expiration_time" not in http.seen[0].json
 
 
-async def test_a_decrease_says_what_shall_remain(http: ScriptedHttp, sender: OrderSender) -> None:
+async def test_a_decrease_says_how_much_shall_go(http: ScriptedHttp, sender: OrderSender) -> None:
     http.script = lambda _: answer(200, {"order_id": "o1", "remaining_count": "1.50", "ts_ms": 1})
 
-    assert await sender.decrease("o1", "M", 3, remaining_e2=150) == Accepted("o1", "", 0, 150, 0, 1)
+    assert await sender.decrease("o1", "M", 3, reduce_by_e2=350) == Accepted("o1", "", 0, 150, 0, 1)
     assert http.seen[0].target == "/trade-api/v2/portfolio/events/orders/o1/decrease"
-    assert http.seen[0].json == {"exchange_index": 3, "market_ticker": "M", "reduce_to": "1.50"}
+    assert http.seen[0].json == {"exchange_index": 3, "market_ticker": "M", "reduce_by": "3.50"}
 
 
 @pytest.mark.parametrize(
