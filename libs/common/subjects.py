@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from libs.common.env import Env
@@ -275,6 +276,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
 _BY_NAME: Final = {family.name: family for family in FAMILIES}
 
 
+@lru_cache(maxsize=16_384)  # a market's name is escaped with every message about it
 def escape(key: str) -> str:
     """Return the key as one subject token that is also a legal key-value key.
 

@@ -1,7 +1,8 @@
 """Perform effects: requests start at once, everything else follows while they are under way.
 
-A log line costs more than a whole planning pass, so nothing that only tells may run
-before something that acts.
+A log line costs more than a whole planning pass, and a position wakes other services on
+the same cores, so nothing that only tells may run before something that acts, nor while
+an order is between its plan and the wire.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from services.executor.core.engine import Engine
 from services.executor.shell.latch_writer import LatchWriter
 from services.executor.shell.publisher import Publisher
 
-_TURNS_TO_WIRE_MAX = 16
+_PASS_S_MAX = 0.02
+"""Longest wait for orders on their way: a journal that is slow must not hold up what is told of it."""
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -45,9 +47,7 @@ class Performer:
     The attributes named ``on_*`` are filled by the wiring; each takes one effect.
     """
 
-    def __init__(
-        self, *, engine: Engine, publisher: Publisher, latch: LatchWriter, log: EventLog
-    ) -> None:
+    def __init__(self, *, engine: Engine, publisher: Publisher, latch: LatchWriter, log: EventLog) -> None:
         self._engine = engine
         self._publisher = publisher
         self._latch = latch
@@ -55,6 +55,7 @@ class Performer:
         self._telling: deque[Effect] = deque()
         self._positions: dict[str, PositionV1] = {}
         self._wake = asyncio.Event()
+        self._passed = asyncio.Event()
         self.on_batch: Callable[[SendBatch], None]
         self.on_cancels: Callable[[SendCancels], None]
         self.on_group: Callable[[MakeGroup], None]
@@ -102,10 +103,10 @@ class Performer:
         """Tell what waits, for ever."""
         while True:
             while self._telling or self._positions:
+                await self._let_orders_pass()
                 while self._positions:
                     market = next(iter(self._positions))
                     await self._publisher.position(self._positions.pop(market))
-                await self._let_orders_pass()
                 if self._telling:
                     self._tell(self._telling.popleft())
                     # Whatever acts comes between: a dozen lines in a row would hold up an acknowledgement.
@@ -113,13 +114,21 @@ class Performer:
             self._wake.clear()
             await self._wake.wait()
 
-    # From the journal's acknowledgement to the wire an order takes a few turns of the loop; a line told in
-    # each of them would cost it more than all its own work. Bounded: a connection may have to be made first.
+    def orders_passed(self) -> None:
+        """Go on telling: no order is between its plan and the wire any more."""
+        self._passed.set()
+
+    # From its plan to the wire an order waits for the disk, for other processes on the same cores and for a
+    # few turns of this loop; a line told or a position published meanwhile would make it wait for that too.
     async def _let_orders_pass(self) -> None:
-        for _ in range(_TURNS_TO_WIRE_MAX):
-            if not self.is_order_leaving():
-                return
-            await asyncio.sleep(0)
+        if not self.is_order_leaving():
+            return
+        self._passed.clear()
+        timer = asyncio.get_running_loop().call_later(_PASS_S_MAX, self._passed.set)
+        try:
+            await self._passed.wait()
+        finally:
+            timer.cancel()
 
     def _tell(self, effect: Effect) -> None:
         if isinstance(effect, Log):

@@ -25,10 +25,11 @@ _WAITING_MAX = 50_000
 _RETRY_S = 0.25
 _IN_FLIGHT_MAX = 4
 _IN_FLIGHT_BESIDE_INTENTS = 1
-_LINGER_S = 0.005
-_LINGER_MAX_S = 0.05
+_LINGER_S = 0.02
+_LINGER_MAX_S = 0.1
 """An intent, which an order waits for, must not queue behind records that nobody waits for: they
-linger while intents are being stored, and an order's states of that time become one record."""
+linger while intents are being stored, and an order's states of that time become one record. A tick
+brings its orders within a few milliseconds; the records of the first leave when the last has left."""
 
 
 @dataclass(slots=True)

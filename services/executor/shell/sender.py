@@ -72,11 +72,12 @@ class Sender:
         )
         self._leaving: set[int] = set()
         self.on_fence_lost: Callable[[str], None] = lambda _: None
+        self.on_passed: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] = lambda: None
 
     @property
     def is_order_leaving(self) -> bool:
-        """Return whether a batch is stored and none of its bytes has left."""
+        """Return whether a batch is planned and none of its bytes has left."""
         return bool(self._leaving)
 
     async def send_cancels(self, cancels: Sequence[CancelRequest]) -> None:
@@ -99,9 +100,9 @@ class Sender:
         async with asyncio.TaskGroup() as tasks:
             # Before anything that could fail or wait: nothing stands between a cancel and the venue.
             gone = tasks.create_task(self._cancelling.cancel(batch.cancels)) if batch.cancels else None
+            self._leaving.add(batch.intent.batch)
             self._perform(batch_place(run, batch.intent))
             why = await self._journal(batch)
-            self._leaving.add(batch.intent.batch)
             if why is None:
                 why = self._spend(batch)
             if why is None:
@@ -114,9 +115,14 @@ class Sender:
             else:
                 for item in batch.intent.items:
                     self._take(item, NotSent(why), answers)
-            self._leaving.discard(batch.intent.batch)
+            self._passed(batch)
         self._finish(batch, answers, (self._clock.mono_ns() - began_ns) // 1_000)
         self._perform(batch_placed(run, batch.intent, answers))
+
+    def _passed(self, batch: SendBatch) -> None:
+        self._leaving.discard(batch.intent.batch)
+        if not self._leaving:
+            self.on_passed()
 
     # The journal is the fence: no acknowledgement, no request (design rule 4).
     async def _journal(self, batch: SendBatch) -> str | None:
@@ -177,7 +183,7 @@ class Sender:
     ) -> None:
         """Send creates once the cancels are answered, those whose place is proven free."""
         # A batch whose bytes wait for the venue's answer is not about to leave.
-        self._leaving.discard(batch.intent.batch)
+        self._passed(batch)
         confirmed = await gone if gone is not None else frozenset()
         left: list[Approved] = []
         for approved in load:
@@ -209,7 +215,7 @@ class Sender:
 
     def _on_wire(self, batch: SendBatch, clients: Sequence[str]) -> Callable[[int], None]:
         def on_wire(mono_ns: int) -> None:
-            self._leaving.discard(batch.intent.batch)
+            self._passed(batch)
             self._engine.account.counters["http_calls"] += 1
             self._engine.intake.on_sent(clients, self._now())
             self._engine.on_wire(batch.origins_ns, mono_ns)

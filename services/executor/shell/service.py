@@ -382,6 +382,7 @@ class ExecutorApp:
         self._direct.spawn = self._spawn
         performer.is_order_leaving = lambda: self._sender.is_order_leaving
         self._sender.on_fence_lost = self._on_fence_lost
+        self._sender.on_passed = performer.orders_passed
         self._sender.on_quiet = self._pass_soon
 
     def _on_batch(self, effect: SendBatch) -> None:

@@ -1,0 +1,69 @@
+"""What only tells waits for orders on their way, for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import cast
+
+from libs.common.runtime.log import EventLog
+from services.executor.core.effects import Log
+from services.executor.core.engine import Engine
+from services.executor.shell.latch_writer import LatchWriter
+from services.executor.shell.performer import Performer
+from services.executor.shell.publisher import Publisher
+from tests.support.eventually import eventually
+
+
+class Lines:
+    """Takes log lines in place of the real log."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def event(self, event_type: str, message: str = "", **fields: object) -> None:
+        del message, fields
+        self.told.append(event_type)
+
+
+@contextlib.asynccontextmanager
+async def performing(lines: Lines) -> AsyncIterator[Performer]:
+    performer = Performer(
+        engine=cast("Engine", None),
+        publisher=cast("Publisher", None),
+        latch=cast("LatchWriter", None),
+        log=cast("EventLog", lines),
+    )
+    performer.on_changed = lambda: None
+    task = asyncio.create_task(performer.run())
+    try:
+        yield performer
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_nothing_is_told_before_the_order_has_passed() -> None:
+    lines, is_leaving = Lines(), True
+    async with performing(lines) as performer:
+        performer.is_order_leaving = lambda: is_leaving
+        performer.perform([Log("ONE"), Log("TWO")])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        while_leaving = list(lines.told)
+        is_leaving = False
+        performer.orders_passed()
+        await eventually(lambda: len(lines.told) == 2)
+
+    assert while_leaving == []
+    assert lines.told == ["ONE", "TWO"]
+
+
+async def test_an_order_that_does_not_pass_holds_up_the_telling_for_a_moment_only() -> None:
+    lines = Lines()
+    async with performing(lines) as performer:
+        performer.is_order_leaving = lambda: True
+        performer.perform([Log("ONE")])
+        await eventually(lambda: lines.told == ["ONE"])
