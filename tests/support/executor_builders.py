@@ -257,6 +257,8 @@ class Desk:
         created = []
         for effect in effects:
             if isinstance(effect, SendBatch):
+                if effect.cancels:
+                    self.accept_all([SendCancels(effect.cancels)])
                 for approved in effect.creates:
                     client = approved.request.client_order_id
                     qty = approved.request.qty_e2  # type: ignore[union-attr]
@@ -288,7 +290,10 @@ def batches(effects: list[Effect]) -> list[SendBatch]:
 def cancels(effects: list[Effect]) -> list[str]:
     """Return the order ids that effects cancel."""
     return [
-        cancel.order_id for effect in effects if isinstance(effect, SendCancels) for cancel in effect.cancels
+        cancel.order_id
+        for effect in effects
+        if isinstance(effect, SendBatch | SendCancels)
+        for cancel in effect.cancels
     ]
 
 
