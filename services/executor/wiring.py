@@ -100,7 +100,7 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
     # Three sets of connections: a cancel never queues behind a create, a read never before either.
     orders = OrderSender(rest_url, make_transport(rest_url), presigner, clock)
     canceller = Canceller(rest_url, make_transport(rest_url), presigner, clock)
-    reader = VenueReader(rest_url, make_transport(rest_url), presigner, clock)
+    reader = VenueReader(rest_url, make_transport(rest_url), signer, clock)  # no order waits for a read
     presigner.watch(*orders.constant_routes, *canceller.constant_routes)
     limits, costs = await reader.limits(), await reader.endpoint_costs()
     reader.use_limits(limits, costs)

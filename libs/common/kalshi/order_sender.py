@@ -116,12 +116,18 @@ class OrderSender:
         self._line = VenueLine(base_url, transport, signer, clock, deadline_s=deadline_s)
         self._orders = self._line.path("portfolio", "events", "orders")
         self._batched = self._line.path("portfolio", "events", "orders", "batched")
+        self._new_group = self._line.path("portfolio", "order_groups", "create")
         self._line.prepare(*self.constant_routes)
 
     @property
     def constant_routes(self) -> tuple[tuple[str, str], ...]:
         """Return the routes whose headers are worth signing ahead."""
-        return (("POST", self._orders), ("POST", self._batched))
+        return (("POST", self._orders), ("POST", self._batched), ("POST", self._new_group))
+
+    def change_routes(self, order_id: str) -> tuple[tuple[str, str], ...]:
+        """Return the routes of an order's amends and decreases, to be signed ahead while it lives."""
+        path = f"{self._orders}/{_id(order_id)}"
+        return (("POST", f"{path}/amend"), ("POST", f"{path}/decrease"))
 
     async def create(
         self, order: NewOrder, *, guard: Guard | None = None, on_wire: OnWire | None = None
@@ -205,8 +211,7 @@ class OrderSender:
             VenueProtocolError: It said yes without an id.
         """
         body = _ENCODER.encode(CreateGroupBody(contracts_limit_fp=format_qty(limit_e2), exchange_index=shard))
-        path = self._line.path("portfolio", "order_groups", "create")
-        result = await self._line.call("POST", path, body=body)
+        result = await self._line.call("POST", self._new_group, body=body)
         if not isinstance(result, Answer):
             raise VenueUnavailable(f"order group not created: {result.reason}")
         refusal = refusal_of(result)

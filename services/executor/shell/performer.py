@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from libs.common.messages.execution import PositionV1
+from libs.common.messages.execution import OrderV1, PositionV1
 from libs.common.runtime.log import EventLog
 from services.executor.core.effects import (
     Confirmed,
@@ -65,6 +65,7 @@ class Performer:
         self.on_read_settlements: Callable[[ReadSettlements], None]
         self.on_read_order: Callable[[ReadOrder], None]
         self.on_confirmed: Callable[[Confirmed], None]
+        self.on_order: Callable[[OrderV1], None]
         self.on_changed: Callable[[], None]
         self.is_order_leaving: Callable[[], bool] = lambda: False
 
@@ -135,6 +136,7 @@ class Performer:
             self._log.event(effect.event_type, effect.message, level=effect.level, **effect.fields)
         elif isinstance(effect, RecordOrder):
             self._publisher.order(effect.order, self._engine.epoch.number)
+            self.on_order(effect.order)
         elif isinstance(effect, RecordFill):
             self._publisher.fill(effect.fill)
         elif isinstance(effect, RecordAudit):

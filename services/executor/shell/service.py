@@ -36,6 +36,7 @@ from services.executor.shell.halt_listener import HaltListener
 from services.executor.shell.killing import Killer
 from services.executor.shell.leadership import Leadership
 from services.executor.shell.notes import FeedNotes
+from services.executor.shell.order_routes import OrderRoutes
 from services.executor.shell.performer import Performer
 from services.executor.shell.polls import Polls
 from services.executor.shell.projection import Projection
@@ -100,6 +101,7 @@ class ExecutorApp:
         self._polls = polls
         self._orders = orders
         self._presigner = presigner
+        self._order_routes = OrderRoutes(presigner, orders.change_routes)
         self._projection = projection
         self._signer = signer
         self._ws_url = ws_url
@@ -187,6 +189,7 @@ class ExecutorApp:
                 "journal_waiting": float(self._publisher.waiting),
                 "halt_heard_mono_ns": float(self._listener.heard_ns),
                 **self._killer.gauges(),
+                **self._order_routes.gauges(),
             },
         )
 
@@ -379,6 +382,7 @@ class ExecutorApp:
         performer.on_read_order = self._direct.on_read_order
         performer.on_confirmed = self._direct.on_confirmed
         performer.on_changed = self._pass_soon
+        performer.on_order = self._order_routes.on_order
         self._direct.spawn = self._spawn
         performer.is_order_leaving = lambda: self._sender.is_order_leaving
         self._sender.on_fence_lost = self._on_fence_lost

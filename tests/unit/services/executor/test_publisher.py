@@ -60,11 +60,13 @@ async def publishing(stream: SlowStream) -> AsyncIterator[Publisher]:
 
 
 def order(version: int, filled_e2: int = 0, name: str = "c-1", **changes: Any) -> OrderV1:
-    return OrderV1(
-        account="main", market="M", shard=0, client_order_id=name, order_id="o-1", decision_id="d", epoch=1,
-        side=Side.BID, price_e4=5_000, initial_e2=500, filled_e2=filled_e2, remaining_e2=500 - filled_e2,
-        state=OrderState.RESTING, reason="", version=version, order_group_id="g", updated_ns=1, **changes,
-    )  # fmt: skip
+    told: dict[str, Any] = {
+        "account": "main", "market": "M", "shard": 0, "client_order_id": name, "order_id": "o-1",
+        "decision_id": "d", "epoch": 1, "side": Side.BID, "price_e4": 5_000, "initial_e2": 500,
+        "filled_e2": filled_e2, "remaining_e2": 500 - filled_e2, "state": OrderState.RESTING, "reason": "",
+        "version": version, "order_group_id": "g", "updated_ns": 1,
+    }  # fmt: skip
+    return OrderV1(**{**told, **changes})
 
 
 def fill(trade_id: str) -> FillV1:

@@ -1,6 +1,6 @@
 import threading
 
-from libs.common.kalshi.presign import MAX_AGE_MS, Presigner
+from libs.common.kalshi.presign import MAX_AGE_MS, REFRESH_S, Presigner
 from libs.common.kalshi.signing import STAMP_HEADER, Signer
 from libs.common.runtime.clock import ManualClock
 from tests.unit.libs.common.kalshi.test_signing import ED25519_PEM
@@ -75,3 +75,30 @@ def test_the_thread_signs_watched_routes_and_stops() -> None:
         presigner.unwatch(TRIGGER)
         assert presigner.routes == {ORDERS}
     assert presigner._thread is None
+
+
+def test_only_what_is_missing_or_due_is_signed_again() -> None:
+    clock, signer = ManualClock(), CountingSigner()
+    presigner = Presigner(signer, clock, [ORDERS])
+    presigner.refresh()
+    presigner.watch(TRIGGER)
+    presigner.refresh()
+    assert presigner.ahead_total == 2
+
+    clock.advance(int(REFRESH_S * 1e9))
+    presigner.refresh()
+    assert presigner.ahead_total == 4
+
+
+def test_a_route_that_was_given_up_while_it_was_signed_is_forgotten() -> None:
+    clock = ManualClock()
+
+    class GivingUp(CountingSigner):
+        def headers(self, method: str, path: str, now_ms: int) -> dict[str, str]:
+            presigner.unwatch((method, path))
+            return super().headers(method, path, now_ms)
+
+    presigner = Presigner(GivingUp(), clock, [ORDERS])
+    presigner.refresh()
+
+    assert presigner._ready == {}

@@ -1,0 +1,58 @@
+"""Changes of living orders are signed ahead, those of ended ones are not."""
+
+from __future__ import annotations
+
+from libs.common.kalshi.presign import Presigner, Route
+from libs.common.kalshi.signing import Signer
+from libs.common.messages.execution import OrderState, OrderV1
+from libs.common.runtime.clock import ManualClock
+from services.executor.shell import order_routes
+from services.executor.shell.order_routes import OrderRoutes
+from tests.unit.libs.common.kalshi.test_signing import ED25519_PEM
+from tests.unit.services.executor.test_publisher import order
+
+
+def routes_of(order_id: str) -> tuple[Route, ...]:
+    return (("POST", f"/orders/{order_id}/amend"), ("POST", f"/orders/{order_id}/decrease"))
+
+
+def state_of(order_id: str, state: OrderState) -> OrderV1:
+    return order(1, order_id=order_id, state=state)
+
+
+def made() -> tuple[Presigner, OrderRoutes]:
+    presigner = Presigner(Signer.from_pem("k", ED25519_PEM), ManualClock())
+    return presigner, OrderRoutes(presigner, routes_of)
+
+
+def test_an_order_is_watched_from_its_id_to_its_end() -> None:
+    presigner, routes = made()
+    routes.on_order(state_of("", OrderState.SENT))
+    assert presigner.routes == frozenset()
+
+    routes.on_order(state_of("o-1", OrderState.RESTING))
+    routes.on_order(state_of("o-1", OrderState.PARTLY_FILLED))
+    assert presigner.routes == frozenset(routes_of("o-1"))
+
+    routes.on_order(state_of("o-1", OrderState.CANCELLED))
+    assert presigner.routes == frozenset()
+
+
+def test_beyond_the_limit_the_oldest_goes() -> None:
+    presigner, routes = made()
+    for number in range(order_routes.ORDERS_MAX + 1):
+        routes.on_order(state_of(f"o-{number}", OrderState.RESTING))
+
+    assert len(presigner.routes) == 2 * order_routes.ORDERS_MAX
+    assert routes_of("o-0")[0] not in presigner.routes
+
+
+def test_who_signed_is_told() -> None:
+    presigner, routes = made()
+    routes.on_order(state_of("o-1", OrderState.RESTING))
+    presigner.refresh()
+    now_ms = ManualClock().now_ns() // 1_000_000
+    presigner.headers(*routes_of("o-1")[0], now_ms)
+    presigner.headers("POST", "/another", now_ms)
+
+    assert routes.gauges() == {"signed_ahead": 2.0, "signed_inline": 1.0}
