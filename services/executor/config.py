@@ -11,6 +11,7 @@ from libs.common.runtime.config import Common, Seconds, Venue
 from services.executor.core.confirmation import ConfirmTerms
 from services.executor.core.epoch import EpochTimes
 from services.executor.core.flatten import FlattenRules
+from services.executor.core.fuse import limit_of_budget_e2
 from services.executor.core.gate import GateLimits
 from services.executor.core.planner import PlanRules, ReplaceWith
 from services.executor.core.quoting import ExecutionMode
@@ -103,11 +104,54 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     clean_gap_s: Seconds = 0.25
 
 
-class Groups(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Fuse(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How large a group's limit is: said outright, or what a loss budget leaves (`core/fuse.py`)."""
+
+    limit_e2: Positive | None = None
+    """Contracts (E2) that may match within 15 s on one shard before the venue pulls everything."""
+    loss_budget_e6: Positive | None = None
+    """What one burst on one shard may cost; with it the two below, in place of the limit."""
+    adverse_move_e4: Annotated[int, msgspec.Meta(gt=0, le=10_000)] | None = None
+    """How far the fair value may be from our price when we are taken, per contract."""
+    sweep_e2: Positive | None = None
+    """Most that rests on one side of one market: one incoming order takes it before anything is pulled."""
+
+    def __post_init__(self) -> None:
+        budget = (self.loss_budget_e6, self.adverse_move_e4, self.sweep_e2)
+        is_budget = None not in budget
+        if (self.limit_e2 is None) is not is_budget or (not is_budget and budget != (None, None, None)):
+            raise ValueError("expected either limit_e2 or loss_budget_e6, adverse_move_e4 and sweep_e2")
+        if self.size_e2() < 1:
+            raise ValueError(
+                "expected loss_budget_e6 // adverse_move_e4 above sweep_e2: the budget pays no sweep"
+            )
+
+    def size_e2(self) -> int:
+        """Return the limit that a group is made with."""
+        if self.limit_e2 is not None:
+            return self.limit_e2
+        assert self.loss_budget_e6 is not None, self
+        assert self.adverse_move_e4 is not None, self
+        assert self.sweep_e2 is not None, self
+        return limit_of_budget_e2(self.loss_budget_e6, self.adverse_move_e4, self.sweep_e2)
+
+
+class Groups(Fuse, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Section ``[groups]``: the fuse at the venue."""
 
-    limit_e2: Positive
-    """Contracts (E2) that may match within 15 s on one shard before the venue pulls everything."""
+    rest_s: Annotated[float, msgspec.Meta(ge=0)] = 15.0
+    """No new group for so long after the venue's fuse blew: a new one counts from zero, so anything
+    shorter than the venue's window of 15 s would let one burst cost more than its budget."""
+    shards: dict[str, Fuse] = msgspec.field(default_factory=dict)
+    """Shards whose fuse differs, by their number."""
+
+    def limit_of(self, shard: int) -> int:
+        """Return the limit of a shard's groups."""
+        return self.shards.get(str(shard), self).size_e2()
+
+    def fuses(self) -> tuple[Fuse, ...]:
+        """Return every fuse that is configured."""
+        return (self, *self.shards.values())
 
 
 class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -170,3 +214,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         for name in ("rest_url", "ws_url", "key_id", "key_file"):
             if not getattr(self.venue, name):
                 raise ValueError(f"expected venue.{name}, was empty")
+        for fuse in self.groups.fuses():
+            if fuse.sweep_e2 is not None and fuse.sweep_e2 < self.limits.order_qty_e2_max:
+                raise ValueError("expected groups.sweep_e2 of at least limits.order_qty_e2_max")

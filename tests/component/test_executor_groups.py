@@ -38,7 +38,7 @@ async def groups(world: World) -> dict[str, dict[str, Any]]:
 async def test_limit_of_a_group_withdraws_everything_and_a_new_epoch_quotes_again(world: World) -> None:
     await world.resume()
     # Four contracts within 15 s and no more; the bid is for five, so one fill of it overshoots.
-    executor = await world.start(groups=Groups(limit_e2=400))
+    executor = await world.start(groups=Groups(limit_e2=400, rest_s=0.2))
     await world.target(BID, ASK)
     await world.until_resting(2)
     (first,) = await groups(world)

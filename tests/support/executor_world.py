@@ -105,7 +105,7 @@ class World:
                 key_file=key.key_file,
             ),
             "limits": LIMITS,
-            "groups": Groups(limit_e2=100_000),
+            "groups": Groups(limit_e2=100_000, rest_s=0.2),
             "planning": Planning(hysteresis_ticks=0, intent_age_ms_max=2_000),
             "epoch": FAST,
             "evidence": Evidence(

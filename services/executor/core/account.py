@@ -138,10 +138,10 @@ class Account:
         self.groups[group.shard] = group.order_group_id
         self.groups_asked.discard(group.shard)
 
-    def take_over(self, reason: str) -> Effect:
+    def take_over(self, reason: str, *, is_fuse: bool = False) -> Effect:
         """Close the gate until this process leads a new epoch with new groups."""
         self.gate.is_recovered = False
-        return TakeOver(reason)
+        return TakeOver(reason, is_fuse)
 
     def touched(self, market: str, now: Now) -> list[Effect]:
         """Return what everyone must hear after a market's orders or position changed."""

@@ -166,4 +166,4 @@ class Answers(Booking):
             return []
         # The fuse blew and the feed has not said so yet. A group that triggered is dead for ever.
         del account.groups[order.shard]
-        return [account.take_over(f"order group of shard {order.shard} refused: {code}")]
+        return [account.take_over(f"order group of shard {order.shard} refused: {code}", is_fuse=True)]

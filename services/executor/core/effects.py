@@ -110,9 +110,13 @@ class StartKill:
 
 @dataclass(frozen=True, slots=True)
 class TakeOver:
-    """Claim the next epoch in this process: the present one's groups are dead."""
+    """Claim the next epoch in this process: the present one's groups are dead.
+
+    ``is_fuse``: the venue's limit blew, so the next epoch's groups have to rest first.
+    """
 
     reason: str
+    is_fuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -408,7 +408,8 @@ class Engine:
             if order_group_id == event.order_group_id:
                 # Not our kill (that takes its groups out of use first): the venue's fuse blew.
                 del account.groups[shard]
-                return [account.take_over(f"the venue {event.event_type} the order group of shard {shard}")]
+                reason = f"the venue {event.event_type} the order group of shard {shard}"
+                return [account.take_over(reason, is_fuse=True)]
         return []
 
     def _gate_state(self, now: Now) -> list[Effect]:

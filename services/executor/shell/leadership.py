@@ -40,7 +40,8 @@ class Leadership:
         orders: OrderSender,
         canceller: Canceller,
         presigner: Presigner,
-        group_limit_e2: int,
+        limit_of: Callable[[int], int],
+        rest_s: float,
         holder: str,
         run: str,
         build: str,
@@ -54,7 +55,9 @@ class Leadership:
         self._orders = orders
         self._canceller = canceller
         self._presigner = presigner
-        self._group_limit_e2 = group_limit_e2
+        self._limit_of = limit_of
+        self._rest_ns = int(rest_s * 1e9)
+        self._no_group_before_ns = 0
         self._holder = holder
         self._run_id = run
         self._build = build
@@ -123,18 +126,30 @@ class Leadership:
         finally:
             keeper.is_moving = False
 
+    def fuse_blew(self) -> None:
+        """Make no group for the venue's window: a new one would count from zero in the same burst."""
+        self._no_group_before_ns = self._now().ns + self._rest_ns
+
     async def make_group(self, shard: int) -> None:
         """Create a group, journal it under the fence, and only then let orders name it."""
         account, keeper = self._engine.account, self._engine.epoch
         epoch, token = keeper.number, keeper.token
+        limit_e2 = self._limit_of(shard)
+        while (rest_ns := self._no_group_before_ns - self._now().ns) > 0:
+            self._log.event(
+                "ORDER_GROUP", "rests after a blown fuse", shard=shard, rest_s=round(rest_ns / 1e9, 3)
+            )
+            await asyncio.sleep(rest_ns / 1e9)
+        if keeper.number != epoch:
+            return  # a newer epoch asks for its own, once
         try:
-            order_group_id = await self._orders.create_order_group(self._group_limit_e2, shard)
+            order_group_id = await self._orders.create_order_group(limit_e2, shard)
             group = OrderGroupV1(
                 account=self._account,
                 epoch=epoch,
                 shard=shard,
                 order_group_id=order_group_id,
-                limit_e2=self._group_limit_e2,
+                limit_e2=limit_e2,
             )
             await self._bus.append(
                 self._subjects.of("exec.group", self._account),

@@ -401,6 +401,8 @@ class ExecutorApp:
 
     def _on_take_over(self, effect: TakeOver) -> None:
         self._log.event("EPOCH", f"takes over from itself: {effect.reason}", level="WARNING")
+        if effect.is_fuse:
+            self._leadership.fuse_blew()
         self._take_over_wanted.set()
 
     def _on_fence_lost(self, reason: str) -> None:
