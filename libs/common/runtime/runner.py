@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import os
 import secrets
 import signal
@@ -40,6 +39,7 @@ from libs.common.runtime.clock import Clock, SystemClock
 from libs.common.runtime.config import Common, Loaded, load, redacted
 from libs.common.runtime.endpoints import shared_endpoints
 from libs.common.runtime.errors import EXIT_CONFIG, EXIT_CRASH, ConfigError, EchoLost, ProcessEnd
+from libs.common.runtime.garbage import collect_by_clock, settle
 from libs.common.runtime.lag import LoopLag
 from libs.common.runtime.log import Identity, bot_version, set_up_logging
 from libs.common.runtime.memory import resident_mb
@@ -216,9 +216,7 @@ class _Process:
         }
         await bus.serve(self._name, {**own, **app.endpoints}, metadata)
         await bus.start_echo(self._subjects.of("health.beat", self._name, self._instance), self._beat)
-        # What start-up made lives as long as the process: collections need not look at it again.
-        gc.collect()
-        gc.freeze()
+        settle()  # what start-up made lives as long as the process
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(bus.watch(), name="bus")
             tasks.create_task(self._lag.run(), name="lag")
@@ -226,6 +224,7 @@ class _Process:
             tasks.create_task(self._heartbeats(app), name="heartbeats")
             tasks.create_task(self._stop_when_asked(app), name="stop")
             tasks.create_task(self._run_app(app), name="app")
+            tasks.create_task(collect_by_clock(), name="garbage")
 
     def _runtime(self, bus: NatsBus) -> Runtime[Any]:
         return Runtime(
