@@ -127,6 +127,8 @@ class Killer:
         gauges |= {f"halt_{name}_us": float(us) for name, us in ladder.rungs_us.items()}
         for shard, walk in sorted(ladder.walks.items()):
             gauges[f"halt_shard_{shard}_verified"] = float(walk.is_verified)
+            if walk.is_verified:
+                gauges[f"halt_shard_{shard}_verified_us"] = float(walk.rungs_us["verified"])
         return gauges
 
     # One ladder ---------------------------------------------------------------------------------------
