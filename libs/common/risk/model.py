@@ -12,14 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from libs.common.domain.grid import PriceGrid
 from libs.common.domain.side import Side
 from libs.common.domain.units import DOLLAR_E4
 from libs.common.risk.exposure import EventLoss
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """What would be open if this is let through: a new order, or an order after its amend.
 
     Attributes:
@@ -46,8 +47,7 @@ class Order:
         return self.leg_e4 * self.qty_e2
 
 
-@dataclass(frozen=True, slots=True)
-class RiskView:
+class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     """The account as one order meets it; an amended order is not in here, its new form is the `Order`.
 
     Attributes:

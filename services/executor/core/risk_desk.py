@@ -12,16 +12,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from libs.common.domain.grid import PriceGrid
-from libs.common.domain.side import Side
-from libs.common.risk.exposure import EventLoss, Open, losses_e6, reserve_e6
+from libs.common.risk.exposure import Open, tally
 from libs.common.risk.model import Order, RiskView
+from services.executor.core.event_sums import NOTHING, EventSums, MarketSums
 from services.executor.core.pace import Pace
 from services.executor.core.shard_cash import ShardCash
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True):
     """What the desk is told of one market.
 
     Attributes:
@@ -41,27 +42,14 @@ class Holding:
     cash_e6: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True, gc=False):
     """A price to judge by: E4, and its age in exchange time, either way."""
 
     price_e4: float | None = None
     age_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    event: str = ""
-    is_exclusive: bool | None = None
-    losses_e6: tuple[int, int] = (0, 0)
-    contracts_e2: int = 0
-    orders: int = 0
-    shard: int | None = None
-    reserve_e6: int = 0
-    cash_e6: int = 0
-
-
-_NOTHING = _Sums()
+_NO_EVENT = EventSums()
 
 
 @dataclass(slots=True)
@@ -69,9 +57,8 @@ class RiskDesk:
     """Exposure of the account, its events and markets; its cash; and how fast orders go out."""
 
     cash: ShardCash = field(default_factory=ShardCash)
-    _markets: dict[str, _Sums] = field(default_factory=dict)
-    _events: dict[str, dict[str, _Sums]] = field(default_factory=dict)
-    _event_e6: dict[str, int] = field(default_factory=dict)
+    _markets: dict[str, MarketSums] = field(default_factory=dict)
+    _events: dict[str, EventSums] = field(default_factory=dict)
     _account_e6: int = 0
     _contracts_e2: int = 0
     _orders: int = 0
@@ -81,15 +68,16 @@ class RiskDesk:
 
     def refresh(self, market: str, event: str, holding: Holding, now_ns: int = 0) -> None:
         """Count a market anew after its orders, its position or what is known of it changed."""
-        was = self._markets.get(market, _NOTHING)
-        sums = _Sums(
+        was = self._markets.get(market, NOTHING)
+        total = tally(holding.position_e2, holding.cost_e6, holding.opened)
+        sums = MarketSums(
             event,
             holding.is_exclusive,
-            losses_e6(holding.position_e2, holding.cost_e6, holding.opened),
-            _contracts_e2(holding),
+            (total.if_yes_e6, total.if_no_e6),
+            total.contracts_e2,
             len(holding.opened),
             holding.shard,
-            reserve_e6(holding.position_e2, holding.opened),
+            total.reserve_e6,
             holding.cash_e6,
         )
         self.cash.on_flow(holding.shard, holding.cash_e6 - was.cash_e6, now_ns)
@@ -98,11 +86,16 @@ class RiskDesk:
         self._reserved_e6[was.shard] -= was.reserve_e6
         self._reserved_e6[sums.shard] += sums.reserve_e6
         self._markets[market] = sums
-        if was is not _NOTHING and was.event != event:
-            del self._events[was.event][market]
-            self._recount(was.event)
-        self._events.setdefault(event, {})[market] = sums
-        self._recount(event)
+        before = self._events.get(was.event) if was.event != event else None
+        now = self._events.setdefault(event, EventSums())
+        self._account_e6 -= now.worst_e6
+        now.put(market, sums)
+        self._account_e6 += now.worst_e6
+        if before is not None:
+            # Its event was guessed until somebody told.
+            self._account_e6 -= before.worst_e6
+            before.remove(market)
+            self._account_e6 += before.worst_e6
 
     @property
     def account_e6(self) -> int:
@@ -111,7 +104,7 @@ class RiskDesk:
 
     def event_e6(self, event: str) -> int:
         """Return the event's worst-case loss over the states that can happen."""
-        return self._event_e6.get(event, 0)
+        return self._events[event].worst_e6 if event in self._events else 0
 
     def passed(self, order: Order, now_ns: int) -> None:
         """Note that an order was let through."""
@@ -137,34 +130,33 @@ class RiskDesk:
             reference: What its price is judged by.
             is_counted: True for an order that was let through before: it is no reason against itself.
         """
-        was = self._markets.get(order.market, _NOTHING)
-        bids = [one for one in holding.opened if one.side is Side.BID]
-        asks = [one for one in holding.opened if one.side is Side.ASK]
-        same = bids if order.side is Side.BID else asks
-        others = self._others(order)
-        if_yes, if_no = losses_e6(holding.position_e2, holding.cost_e6, holding.opened)
+        was = self._markets.get(order.market, NOTHING)
+        total = tally(holding.position_e2, holding.cost_e6, holding.opened)
+        event = self._events.get(order.event, _NO_EVENT)
+        in_event = was if was.event == order.event else NOTHING
+        others = event.others(order.market, in_event)
+        if others.is_exclusive and not holding.is_exclusive:
+            others = msgspec.structs.replace(others, is_exclusive=False)
         pace, twice = (self._exits if order.is_exit else self._quotes), int(is_counted)
-        shard_was_e6 = was.reserve_e6 if was.shard == holding.shard else 0
-        reserved_e6 = self._reserved_e6[holding.shard] - shard_was_e6
-        reserved_e6 += reserve_e6(holding.position_e2, holding.opened)
+        reserved_e6 = self._reserved_e6[holding.shard] + total.reserve_e6
+        if was.shard == holding.shard:
+            reserved_e6 -= was.reserve_e6
+        same_price = [o for o in holding.opened if o.side is order.side and o.price_e4 == order.price_e4]
         return RiskView(
             position_e2=holding.position_e2,
-            bid_open_e2=sum(one.qty_e2 for one in bids),
-            ask_open_e2=sum(one.qty_e2 for one in asks),
-            loss_if_yes_e6=if_yes,
-            loss_if_no_e6=if_no,
-            event=EventLoss.of(
-                (sums.losses_e6 for sums in others),
-                is_exclusive=bool(holding.is_exclusive) and all(sums.is_exclusive for sums in others),
-            ),
-            account_others_e6=self._account_e6 - self._event_e6.get(order.event, 0),
-            event_contracts_others_e2=sum(sums.contracts_e2 for sums in others),
+            bid_open_e2=total.bid_e2,
+            ask_open_e2=total.ask_e2,
+            loss_if_yes_e6=total.if_yes_e6,
+            loss_if_no_e6=total.if_no_e6,
+            event=others,
+            account_others_e6=self._account_e6 - event.worst_e6,
+            event_contracts_others_e2=event.contracts_e2 - in_event.contracts_e2,
             account_contracts_others_e2=self._contracts_e2 - was.contracts_e2,
             market_orders=len(holding.opened),
             account_orders=self._orders - was.orders + len(holding.opened),
-            own_bid_max_e4=max((one.price_e4 for one in bids), default=None),
-            own_ask_min_e4=min((one.price_e4 for one in asks), default=None),
-            same_price_open=sum(one.price_e4 == order.price_e4 for one in same),
+            own_bid_max_e4=total.bid_max_e4,
+            own_ask_min_e4=total.ask_min_e4,
+            same_price_open=len(same_price),
             reference_e4=reference.price_e4,
             reference_age_ms=reference.age_ms,
             grid=grid,
@@ -175,21 +167,3 @@ class RiskDesk:
             notional_last_minute_e6=max(0, pace.notional_last_minute_e6(now_ns) - twice * order.cost_e6),
             repeated_last_s=max(0, pace.repeated_last_s(order, now_ns) - twice),
         )
-
-    def _others(self, order: Order) -> list[_Sums]:
-        event = self._events.get(order.event, {})
-        return [sums for market, sums in event.items() if market != order.market]
-
-    def _recount(self, event: str) -> None:
-        markets = self._events[event].values()
-        is_exclusive = all(sums.is_exclusive for sums in markets)
-        loss = EventLoss.of((sums.losses_e6 for sums in markets), is_exclusive=is_exclusive)
-        worst_e6 = loss.with_market_e6(0, 0)
-        self._account_e6 += worst_e6 - self._event_e6.get(event, 0)
-        self._event_e6[event] = worst_e6
-
-
-def _contracts_e2(holding: Holding) -> int:
-    bid_e2 = sum(one.qty_e2 for one in holding.opened if one.side is Side.BID)
-    ask_e2 = sum(one.qty_e2 for one in holding.opened if one.side is Side.ASK)
-    return max(holding.position_e2 + bid_e2, ask_e2 - holding.position_e2)

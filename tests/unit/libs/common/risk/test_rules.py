@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -73,7 +71,7 @@ def an_order(side: Side = Side.BID, price_e4: int = 5_000, qty_e2: int = 500, **
 
 
 def a_view(**changes: object) -> RiskView:
-    return dataclasses.replace(VIEW, **changes)  # type: ignore[arg-type]
+    return msgspec.structs.replace(VIEW, **changes)
 
 
 def refusal(order: Order, **view: object) -> Refusal | None:
@@ -335,7 +333,7 @@ def test_rule_never_passes_more_where_it_refuses_less(
     is_exit: bool,
 ) -> None:
     order = Order("M1", "E1", side, price_e4, small, is_change=is_change, is_exit=is_exit)
-    larger = dataclasses.replace(order, qty_e2=small + more)
+    larger = msgspec.structs.replace(order, qty_e2=small + more)
     for rule in rules_of(LIMITS):
         if rule.check(order, view) is not None:
             assert rule.check(larger, view) is not None, rule
