@@ -35,6 +35,8 @@ TIGHT = msgspec.structs.replace(
 )
 FATES = ("accepted", "refused", "unknown", "unsent")
 
+# Mostly as large as the cap allows: only there can fills in between make too much of it.
+sizes = st.one_of(st.just(CAP_E2 // 2), st.integers(1, CAP_E2 // 2))
 rules = st.builds(
     PlanRules,
     hysteresis_ticks=st.just(0),
@@ -50,10 +52,7 @@ def two_sided(draw: st.DrawFn, levels: int = 2) -> list[QuoteV1]:
     quotes = []
     for side, ticks in ((Side.BID, range(40, middle)), (Side.ASK, range(middle, 61))):
         chosen = draw(st.lists(st.sampled_from(ticks), max_size=levels, unique=True))
-        quotes += [
-            QuoteV1(side=side, price_e4=tick * 100, qty_e2=draw(st.integers(1, CAP_E2 // levels)))
-            for tick in chosen
-        ]
+        quotes += [QuoteV1(side=side, price_e4=tick * 100, qty_e2=draw(sizes)) for tick in chosen]
     return quotes
 
 
@@ -130,8 +129,11 @@ class Venue:
         answer: Answer = NotSent("halted") if fate == "unsent" else Refused(400, "invalid_order", "")
         if fate in ("accepted", "unknown") and client in self.rests:
             rest = request.total_e2 - self.order(client).filled_e2
-            self.rests[client] = (request.side, request.price_e4, rest)
-            answer = accepted(client, request.order_id, remaining_e2=rest, has_remaining=False)
+            if rest > 0:
+                self.rests[client] = (request.side, request.price_e4, rest)
+                answer = accepted(client, request.order_id, remaining_e2=rest, has_remaining=False)
+            else:
+                answer = Refused(400, "invalid_amend_qty_for_order", "")
             if fate == "unknown":
                 answer = Unknown(0, "timeout")
         elif fate in ("accepted", "unknown"):
@@ -168,12 +170,12 @@ class Venue:
             step = free[index]
             steps.remove(step)
             fate = draw.draw(st.sampled_from(FATES)) if draw is not None else "accepted"
-            self.take(step, fate)
-            self.look()
             if draw is not None and self.rests and draw.draw(st.booleans()):
                 client = draw.draw(st.sampled_from(sorted(self.rests)))
-                self.fill(client, draw.draw(st.integers(1, 400)))
+                self.fill(client, draw.draw(sizes))
                 self.look()
+            self.take(step, fate)
+            self.look()
         for effect in effects:
             if isinstance(effect, SendBatch):
                 self.desk.engine.batch_answered()
