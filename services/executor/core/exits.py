@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from libs.common.domain.units import DOLLAR_E4
-from libs.common.kalshi.budget import CANCEL_BATCH, CREATE, cost_of
+from libs.common.kalshi.budget import CREATE, cost_of
 from libs.common.messages.execution import Action, IntentItemV1, Purpose
 from libs.common.messages.orders import ConfirmationV1, ConfirmBatchV1, ConfirmStatus, PlaceAskV1
 from libs.common.risk.model import Refusal
@@ -51,6 +51,8 @@ from services.executor.core.quoting import Quoter
 from services.executor.core.requests import CancelRequest, CreateRequest
 
 _S = 1_000_000_000
+STRATEGY = "operator"
+"""Whose orders these are: a halt of one strategy does not reach them, every wider one does."""
 WAIT_S_MAX = 240.0
 """The bus lets a service answer for five minutes; an answer that comes later reaches nobody."""
 POLL_S_MIN = 0.1
@@ -261,6 +263,7 @@ class DirectOrders:
             post_only=False,
             reduce_only=is_exit,
             is_immediate=is_exit,
+            strategy=STRATEGY,
         )
         approved = quoter.approver.approve_create(request, now)
         if isinstance(approved, Refusal):
@@ -284,6 +287,7 @@ class DirectOrders:
             expires_ms=request.expires_ms,
             asked_ns=now.ns,
             purpose=ask.mode,
+            strategy=STRATEGY,
         )
         account.orders.add(order)
         account.orders.apply(order, Evidence.INTENDED, now.ns)
@@ -316,7 +320,9 @@ class DirectOrders:
     def _closed(self, market: str, now: Now, *, is_exit: bool) -> list[str]:
         gate = self.account.gate
         reasons = gate.exit_reasons if is_exit else gate.account_reasons
-        return reasons(now.ns, now.echo_age_ns) or gate.market_reasons(market, now.ms, exit=is_exit)
+        return reasons(now.ns, now.echo_age_ns) or gate.market_reasons(
+            market, now.ms, exit=is_exit, strategy=STRATEGY
+        )
 
     def _in_the_way(self, ask: PlaceAskV1) -> list[OwnOrder]:
         return [
@@ -328,15 +334,11 @@ class DirectOrders:
         ]
 
     def _make_way(self, orders: Sequence[OwnOrder], now: Now) -> list[Effect]:
-        quoter = self.quoter
         cancels: list[CancelRequest] = []
         effects: list[Effect] = []
         for order in orders:
-            if not order.order_id or order.is_in_flight:
-                continue
-            cost = cost_of(quoter.buckets.costs, CANCEL_BATCH)
-            if not quoter.buckets.acquire(cost, now.ns, is_cancel=True):
-                effects += quoter.cancel(order, cancels, now)
+            if order.order_id and not order.is_in_flight:
+                effects += self.quoter.cancel(order, cancels, now)
         if cancels:
             effects.insert(0, SendCancels(tuple(cancels)))
         return effects
@@ -365,7 +367,7 @@ class DirectOrders:
             rule=(refusal.rule, refusal.limit, refusal.was),
             by=asked.ask.by,
         )
-        message = f"refused by {refusal.rule}: limit {refusal.limit}, was {refusal.was}"
+        message = f"refused by {refusal.rule}: limit {refusal.limit}, was {refusal.was} {refusal.unit}"
         return [audit, *self._refuse(asked, message, now)]
 
     def _refuse(self, asked: _Asked, message: str, now: Now) -> list[Effect]:

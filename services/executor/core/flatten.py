@@ -36,6 +36,7 @@ from libs.common.messages.orders import (
 )
 from libs.common.risk.rules.price_collar import reference_e4
 from services.executor.core.account import Account, Now
+from services.executor.core.exits import STRATEGY
 
 _S = 1_000_000_000
 _CLEAN_READS = 2
@@ -107,7 +108,7 @@ def holdings(account: Account, now: Now) -> list[Holding]:
                 top.ask_e4 if top is not None else None,
                 account.grid_of(market),
                 FeeTerms(status.fee.fee_type, status.fee.multiplier_e4) if status is not None else None,
-                tuple(gate.market_reasons(market, now.ms, exit=True)),
+                tuple(gate.market_reasons(market, now.ms, exit=True, strategy=STRATEGY)),
             )
         )
     return found
