@@ -31,8 +31,8 @@ class SendBatch:
         creates: Go out as one request in the batch lane, as one each in the single lane.
         amends: One request each.
         decreases: One request each.
-        origins_ns: For each order that came of a fresh target: arrival of the book change
-            behind it, where tick-to-order starts, and of the target here.
+        origins_ns: For each order that came of a fresh target: its client order id, arrival of the
+            book change behind it, where tick-to-order starts, and of the target here.
         markets: Whose books must still be fresh when the bytes leave.
         cancels: One request that leaves at once, beside the journal's append; asks no gate, and leaves
             whatever becomes of the rest.
@@ -46,7 +46,7 @@ class SendBatch:
     creates: tuple[Approved, ...]
     amends: tuple[Approved, ...]
     decreases: tuple[DecreaseRequest, ...]
-    origins_ns: tuple[tuple[int, int], ...]
+    origins_ns: tuple[tuple[str, int, int], ...]
     markets: tuple[str, ...]
     cancels: tuple[CancelRequest, ...] = ()
     after: Mapping[str, str] = field(default_factory=dict)

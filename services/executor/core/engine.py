@@ -7,7 +7,7 @@ time alone changes (expiries, ages, silence) is looked at on every tick.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from libs.common.control.latch import LatchState
@@ -27,14 +27,14 @@ from libs.common.messages.risk import LimitV1
 from libs.common.messages.target import TargetV1
 from libs.common.risk.rules.price_collar import reference_e4
 from services.executor.core.account import Account, Now
-from services.executor.core.effects import Effect, Log, ReadFills, ReadSettlements, SendCancels
+from services.executor.core.effects import Effect, Log, ReadFills, ReadSettlements, SendBatch, SendCancels
 from services.executor.core.epoch import EpochKeeper
 from services.executor.core.exits import DirectOrders
 from services.executor.core.halting import Halting
 from services.executor.core.intake import Intake
 from services.executor.core.kill import KillLadder
 from services.executor.core.kill_scope import WHOLE, KillScope
-from services.executor.core.latency import Latencies
+from services.executor.core.order_path import OrderPath
 from services.executor.core.quoting import Quoter
 from services.executor.core.requests import CancelRequest, CreateRequest
 from services.executor.core.seal import Approved, Seal
@@ -52,8 +52,7 @@ class Engine:
     halting: Halting
     epoch: EpochKeeper
     seal: Seal
-    tick_to_order: Latencies = field(default_factory=Latencies)
-    target_to_order: Latencies = field(default_factory=Latencies)
+    path: OrderPath = field(default_factory=OrderPath)
     closed_cancel_ns: int = 5 * _S
     stuck_ns: int = 60 * _S
     position_residual_e2: int = 0
@@ -226,11 +225,16 @@ class Engine:
         self.quoter.batches_open -= 1
         assert self.quoter.batches_open >= 0, "every batch is answered once"
 
-    def on_wire(self, origins_ns: tuple[tuple[int, int], ...], mono_ns: int) -> None:
-        """Measure from the book change, and from the target's arrival here, to the order's bytes."""
-        for origin_ns, arrived_ns in origins_ns:
-            self.tick_to_order.add((mono_ns - origin_ns) // 1_000)
-            self.target_to_order.add((mono_ns - arrived_ns) // 1_000)
+    def on_wire(
+        self, batch: SendBatch, clients: Collection[str], intent_ns: int, stored_ns: int, mono_ns: int
+    ) -> None:
+        """Measure the way of these orders from the book change to their bytes.
+
+        A create that waited for another order's cancel measures the venue, and is left out.
+        """
+        for client, tick_ns, target_ns in batch.origins_ns:
+            if client in clients and client not in batch.after:
+                self.path.add(tick_ns, target_ns, intent_ns, stored_ns, mono_ns)
 
     # Time ---------------------------------------------------------------------------------------------
 
@@ -356,12 +360,7 @@ class Engine:
             "epoch": self.epoch.number,
             "foreign_orders": len(account.foreign),
         }
-        for path, latencies in (("tick", self.tick_to_order), ("target", self.target_to_order)):
-            for name, share in (("p50", 0.5), ("p99", 0.99)):
-                value = latencies.quantile(share)
-                if value is not None:
-                    gauges[f"{path}_to_order_us_{name}"] = value
-        return gauges
+        return gauges | self.path.gauges()
 
     def pnl_e6(self) -> int:
         """Return realised result minus fees, plus open positions at the middle of their books."""

@@ -27,7 +27,7 @@ class Packing:
     creates: list[Approved] = field(default_factory=list)
     amends: list[Approved] = field(default_factory=list)
     decreases: list[DecreaseRequest] = field(default_factory=list)
-    origins_ns: list[tuple[int, int]] = field(default_factory=list)
+    origins_ns: list[tuple[str, int, int]] = field(default_factory=list)
     markets: dict[str, None] = field(default_factory=dict)
     cancels: list[CancelRequest] = field(default_factory=list)
     after: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Packing:
                 book_sequence=target.book_sequence,
             )
         )
-        self._measure(slot, act)
+        self._measure(create.client_order_id, slot, act)
         fields = {
             "decision_id": target.decision_id,
             **order_words(create.market, create.side, create.price_e4, create.qty_e2),
@@ -90,7 +90,7 @@ class Packing:
                 book_sequence=slot.target.book_sequence,
             )
         )
-        self._measure(slot, act)
+        self._measure(order.client_order_id, slot, act)
         fields = {
             "decision_id": order.decision_id,
             "order_id": order.order_id,
@@ -99,10 +99,10 @@ class Packing:
         }
         return Log("ORDER_AMEND" if act.action is Action.AMEND else "ORDER_DECREASE", fields=fields)
 
-    def _measure(self, slot: TargetSlot, act: Act) -> None:
+    def _measure(self, client: str, slot: TargetSlot, act: Act) -> None:
         self.markets[slot.target.market] = None
         if slot.is_measured and act.why != "renew" and slot.target.origin_mono_ns:
-            self.origins_ns.append((slot.target.origin_mono_ns, slot.arrived_ns))
+            self.origins_ns.append((client, slot.target.origin_mono_ns, slot.arrived_ns))
 
 
 def refused(account: Account, slot: TargetSlot, act: Act, refusal: Refusal, now: Now) -> list[Effect]:

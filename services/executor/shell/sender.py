@@ -71,6 +71,7 @@ class Sender:
             engine=engine, canceller=canceller, pacing=self._pacing, now=now, perform=perform
         )
         self._leaving: set[int] = set()
+        self._stored_ns: dict[int, tuple[int, int]] = {}  # by open batch: handed to the journal, acknowledged
         self.on_fence_lost: Callable[[str], None] = lambda _: None
         self.on_passed: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] = lambda: None
@@ -100,9 +101,12 @@ class Sender:
         async with asyncio.TaskGroup() as tasks:
             # Before anything that could fail or wait: nothing stands between a cancel and the venue.
             gone = tasks.create_task(self._cancelling.cancel(batch.cancels)) if batch.cancels else None
-            self._leaving.add(batch.intent.batch)
+            number = batch.intent.batch
+            self._leaving.add(number)
             self._perform(batch_place(run, batch.intent))
+            intent_ns = self._clock.mono_ns()
             why = await self._journal(batch)
+            self._stored_ns[number] = (intent_ns, self._clock.mono_ns())
             if why is None:
                 why = self._spend(batch)
             if why is None:
@@ -116,6 +120,7 @@ class Sender:
                 for item in batch.intent.items:
                     self._take(item, NotSent(why), answers)
             self._passed(batch)
+        del self._stored_ns[number]
         self._finish(batch, answers, (self._clock.mono_ns() - began_ns) // 1_000)
         self._perform(batch_placed(run, batch.intent, answers))
 
@@ -213,12 +218,14 @@ class Sender:
 
         return guard
 
-    def _on_wire(self, batch: SendBatch, clients: Sequence[str]) -> Callable[[int], None]:
+    def _on_wire(
+        self, batch: SendBatch, clients: Sequence[str], *, changed: str = ""
+    ) -> Callable[[int], None]:
         def on_wire(mono_ns: int) -> None:
             self._passed(batch)
             self._engine.account.counters["http_calls"] += 1
             self._engine.intake.on_sent(clients, self._now())
-            self._engine.on_wire(batch.origins_ns, mono_ns)
+            self._engine.on_wire(batch, (*clients, changed), *self._stored_ns[batch.intent.batch], mono_ns)
 
         return on_wire
 
@@ -241,7 +248,9 @@ class Sender:
     async def _amend(self, batch: SendBatch, approved: Approved, answers: dict[str, Answer]) -> None:
         request = approved.request
         outcome = await self._orders.amend(
-            amend(request), guard=self._guard(batch, (approved,)), on_wire=self._on_wire(batch, ())
+            amend(request),
+            guard=self._guard(batch, (approved,)),
+            on_wire=self._on_wire(batch, (), changed=request.client_order_id),
         )
         self._take(_item(batch, request.client_order_id), answer_of(outcome), answers)
         self._pacing.take([outcome], request.shard, "amend")
@@ -252,7 +261,7 @@ class Sender:
             request.market,
             request.shard,
             reduce_by_e2=request.reduce_by_e2,
-            on_wire=self._on_wire(batch, ()),
+            on_wire=self._on_wire(batch, (), changed=request.client_order_id),
         )
         self._take(_item(batch, request.client_order_id), answer_of(outcome), answers)
         self._pacing.take([outcome], request.shard, "decrease")

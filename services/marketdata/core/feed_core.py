@@ -65,6 +65,8 @@ class Outgoing:
     family: str
     market: str
     message: Wire
+    tick_ns: int = 0
+    """Monotonic arrival of the frame behind it; 0 where none is: a refresh, a status."""
 
 
 _STATUS_PARTS = 32
@@ -329,7 +331,8 @@ class FeedCore:
         message = book_message(
             book, self._siblings(due.market), self._producer, is_stale=is_stale, origin_ns=due.origin_ns
         )
-        out.append(Outgoing("md.book", due.market, message))
+        tick_ns = 0 if due.is_refresh else due.origin_ns
+        out.append(Outgoing("md.book", due.market, message, tick_ns))
         self.counters["books_published"] += 1
         told = (*book.touch(), is_stale)
         if told == book.told_touch and not due.is_refresh:

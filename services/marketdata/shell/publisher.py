@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from libs.common.bus.api import Bus, BusUnavailable
+from libs.common.domain.latency import Latencies
 from libs.common.messages.base import encode
 from libs.common.runtime.clock import Clock
 from libs.common.subjects import Subjects
@@ -31,6 +32,8 @@ class Publisher:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
         self.failed = 0
+        self.tick_to_book = Latencies()
+        """From the frame's arrival to its book on the bus."""
 
     async def run(self) -> None:
         """Publish what falls due by time, until cancelled."""
@@ -55,6 +58,8 @@ class Publisher:
                     subject = self._by_key[key] = self._subjects.of(item.family, item.market)
                 try:
                     await self._bus.publish(subject, encode(item.message))
+                    if item.tick_ns:
+                        self.tick_to_book.add((self._clock.mono_ns() - item.tick_ns) // 1_000)
                 except BusUnavailable:
                     # The next refresh brings the whole state; nothing is repeated from the past.
                     self.failed += 1

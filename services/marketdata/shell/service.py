@@ -124,6 +124,7 @@ class MarketdataApp:
                 "markets": len(core.markets),
                 "books_waiting": len(waiting),
                 "as_of_ms": core.as_of_ms,
+                **self._publisher.tick_to_book.gauges("tick_to_book"),
             },
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from libs.common.bus.api import BusUnavailable, Handler, Message
+from libs.common.domain.latency import Latencies
 from libs.common.domain.reasons import Reason
 from libs.common.messages.base import MalformedMessage, WireDecoder, encode
 from libs.common.messages.execution import PositionV1
@@ -47,6 +48,8 @@ class StrategyApp:
         self._subjects: dict[str, str] = {}
         self._counters: Counter[str] = Counter()
         self._is_subscribed = False
+        self._tick_to_heard = Latencies()
+        self._heard_to_target = Latencies()
 
     @property
     def endpoints(self) -> Mapping[str, Handler]:
@@ -90,6 +93,8 @@ class StrategyApp:
             gauges={
                 "markets_with_position_known": len(self._positions),
                 "config_revision": self._plans.revision,
+                **self._tick_to_heard.gauges("tick_to_heard"),
+                **self._heard_to_target.gauges("heard_to_target"),
             },
         )
 
@@ -102,15 +107,17 @@ class StrategyApp:
             self._malformed("md.book", e)
             return
         self._books[book.market] = book
-        await self._answer(book)
+        if await self._answer(book):
+            self._tick_to_heard.add((message.received_ns - book.origin_mono_ns) // 1_000)
+            self._heard_to_target.add((self._runtime.clock.mono_ns() - message.received_ns) // 1_000)
 
-    async def _answer(self, book: BookV1) -> None:
-        """Decide about a market and publish what is worth a message."""
+    async def _answer(self, book: BookV1) -> bool:
+        """Decide about a market, publish what is worth a message, and return whether something was."""
         self._counters["decisions"] += 1
         target = self._decide(book)
         is_due, is_changed = self._pace.judge(target)
         if not is_due:
-            return
+            return False
         subject = self._subjects.get(book.market)
         if subject is None:
             subject = self._subjects[book.market] = self._runtime.subjects.of("target", book.market)
@@ -119,11 +126,12 @@ class StrategyApp:
         except BusUnavailable:
             self._pace.forget(book.market)
             self._counters["publish_failed"] += 1
-            return
+            return False
         self._counters["targets"] += 1
         if is_changed:
             self._audit.add(target)
             self._tell(target, book)
+        return True
 
     def _decide(self, book: BookV1) -> TargetV1:
         position = self._positions.get(book.market)
