@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 COMPILE := .venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property contract component replay system bench lock clean .runtime
+.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property contract component replay test-faults-executor system bench bench-halt lock clean .runtime
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -62,11 +62,17 @@ component: setup ## one service's shell with real servers
 replay: setup ## recorded sessions through the cores
 	@$(PYTEST) tests/replay
 
+test-faults-executor: setup ## end the executor at every await and effect of its order path, singly and in pairs
+	@$(PYTEST) -s tests/faults
+
 system: setup ## all services as real processes
 	@$(PYTEST) tests/system
 
 bench: setup ## measure, print and write var/bench.json
 	@$(PY) -m bench
+
+bench-halt: setup ## halt HALTS=1000 times in each scenario, with 5,000 orders on three shards
+	@$(PY) -m bench.halts
 
 lock: setup ## compile requirements/*.txt from the .in files
 	@cd requirements && ../$(COMPILE) -o runtime.txt runtime.in && ../$(COMPILE) -o dev.txt dev.in

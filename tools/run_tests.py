@@ -19,6 +19,8 @@ PYTHON = sys.executable
 BIN = Path(PYTHON).parent
 REPORTS = Path("var/tests")
 _SHARED = ("unit", "property", "contract", "replay", "component")
+_FORKING = ("faults",)
+"""Uses every core by itself."""
 _ALONE = ("system",)
 
 
@@ -93,6 +95,7 @@ def main() -> int:
     workers = str(min(4, max(2, os.cpu_count() or 2)))
     tests = [
         pytest_step("tests", _SHARED, "-n", workers, "--durations=10"),
+        pytest_step("faults", _FORKING, "-s"),
         pytest_step("system", _ALONE, "--durations=10"),
     ]
     failed += [step.name for step in tests if not run(step)]
