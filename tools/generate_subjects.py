@@ -111,6 +111,8 @@ def _identities() -> list[str]:
         )
         reads = ", ".join(stream.value for stream in STREAMS_READ.get(identity, ())) or _NONE
         asks = ", ".join(ASKS.get(identity, ())) or _NONE
+        if asks != _NONE and granted.deny_publish:
+            asks += "; not " + ", ".join(f"`{subject}`" for subject in granted.deny_publish)
         rows.append(f"| {identity} | {publish} | {reads} | {asks} |")
     return [
         "## Identities",

@@ -121,6 +121,34 @@ async def test_services_answer_questions_and_nobody_takes_them_in_their_place(
         await strategy.request("dora.sim.svc.executor.status", b"", timeout_s=0.3)
 
 
+@pytest.mark.parametrize("endpoint", ["place", "flatten"])
+async def test_orders_are_taken_from_the_operator_and_from_no_service(
+    buses: dict[str, NatsBus], endpoint: str
+) -> None:
+    executor, asked = buses["executor"], []
+
+    async def answer(message: Message) -> None:
+        asked.append(message)
+        await executor.respond(message, b"mine")
+
+    served = {"status": answer, endpoint: answer}
+    await executor.serve("executor", served, {"version": "0.1.0"})
+    await executor.last("dora.sim.ctl.>")  # by now the server knows the endpoints
+    subject = f"dora.sim.svc.executor.{endpoint}"
+    assert (await buses["operator"].request(subject, b"")).data == b"mine"
+    for name in SERVICES:
+        with pytest.raises(BusError):
+            await buses[name].request(subject, b"", timeout_s=0.2)
+    assert (await buses["riskguard"].request("dora.sim.svc.executor.status", b"")).data == b"mine"
+    assert len(asked) == 2
+
+
+def test_gateway_may_ask_everything_but_orders() -> None:
+    granted = grants(Env.SIM, "gateway")
+    assert "dora.sim.svc.>" in granted.publish
+    assert set(granted.deny_publish) == {"dora.sim.svc.executor.place", "dora.sim.svc.executor.flatten"}
+
+
 async def test_streams_are_read_by_those_who_need_them_and_changed_by_nobody(
     buses: dict[str, NatsBus],
 ) -> None:

@@ -29,8 +29,8 @@ OPERATOR: Final = "operator"
 EVERY_SERVICE: Final = "every service"
 _API: Final = "$JS.API."
 _ANSWERS_MAX: Final = 16
-_ANSWER_EXPIRES: Final = "1m"
-"""An executor answers a halt when nothing rests any more, which may take seconds."""
+_ANSWER_EXPIRES: Final = "5m"
+"""A halt is answered when nothing rests any more, an order when it has ended, which may take minutes."""
 
 STREAMS_READ: Final[Mapping[str, tuple[Stream, ...]]] = {
     "marketdata": (Stream.CONTROL,),
@@ -53,6 +53,10 @@ ASKS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Whose endpoints an identity may ask; ``*`` is everybody's."""
 
+OPERATOR_ONLY: Final[Mapping[str, tuple[str, ...]]] = {"executor": ("place", "flatten")}
+"""Endpoints that make orders because a person says so: no service may ask for them, the gateway
+included until it knows its people by sign-in and role."""
+
 CONFIG_WRITERS: Final = (OPERATOR, "riskguard", "gateway")
 
 
@@ -66,6 +70,8 @@ class Grants:
     """Whether it may publish to the reply subject of what it received."""
     deny_subscribe: tuple[str, ...] = ()
     """Not delivered although a wider pattern is allowed."""
+    deny_publish: tuple[str, ...] = ()
+    """Refused although a wider pattern is allowed."""
 
 
 def grants(env: Env, identity: str) -> Grants:
@@ -103,7 +109,12 @@ def grants(env: Env, identity: str) -> Grants:
             tuple(publish), tuple(subscribe), may_answer=False, deny_subscribe=(f"{subjects.root}.svc.>",)
         )
     subscribe += [f"{subjects.root}.svc.{identity}.>", "$SRV.>"]
-    return Grants(tuple(publish), tuple(subscribe), may_answer=True)
+    denied = [
+        subjects.of("svc", service, endpoint)
+        for service, endpoints in OPERATOR_ONLY.items()
+        for endpoint in endpoints
+    ]
+    return Grants(tuple(publish), tuple(subscribe), may_answer=True, deny_publish=tuple(denied))
 
 
 def _published(subjects: Subjects, family: Family, identity: str) -> Sequence[str]:
@@ -163,9 +174,10 @@ def _user(env: Env, name: str, password: str) -> str:
         else ""
     )
     denied = f", deny: [{_list(granted.deny_subscribe)}]" if granted.deny_subscribe else ""
+    refused = f", deny: [{_list(granted.deny_publish)}]" if granted.deny_publish else ""
     return (
         f"    {{ user: {_quoted(name)}, password: {_quoted(password)}, permissions: {{\n"
-        f"        publish: {{ allow: [{_list(granted.publish)}] }},\n"
+        f"        publish: {{ allow: [{_list(granted.publish)}]{refused} }},\n"
         f"        subscribe: {{ allow: [{_list(granted.subscribe)}]{denied} }}{answers}\n"
         "    } }"
     )
