@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.common.domain.ids import parse_client_order_id
+from libs.common.domain.ids import OrderIdentity, parse_client_order_id
 from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderStatus, VenueSettlement
 from libs.common.messages.execution import OrderState
 from services.executor.core.account import Now
 from services.executor.core.answers import Answers
-from services.executor.core.effects import Effect, Log, ReadFills
+from services.executor.core.effects import Effect, Log, ReadFills, RecordFill
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
 
@@ -111,6 +111,8 @@ class Intake(Answers):
                 return [*second, *self._book(fill, None, now)]
         if order is None:
             identity = parse_client_order_id(fill.client_order_id)
+            if self._is_successors(identity):
+                return [told for told in self._book(fill, None, now) if not isinstance(told, RecordFill)]
             is_foreign = bool(fill.client_order_id) and (identity is None or identity.env != self.env)
             is_known = fill.order_id in account.foreign or fill.order_id in account.second_ids
             if not is_foreign and not is_known:
@@ -220,6 +222,8 @@ class Intake(Answers):
                     )
                 )
             return effects
+        if self._is_successors(identity):
+            return self._on_successor(told, identity.epoch, now)
         if (held := self.account.orders.by_client(told.client_order_id)) is not None:
             return self._on_second(
                 held, told.order_id, now, is_resting=told.status is VenueOrderStatus.RESTING
@@ -255,6 +259,25 @@ class Intake(Answers):
                         "client_order_id": told.client_order_id,
                     },
                 )
+            )
+        return effects
+
+    # A leader that slept through a takeover hears of its successor's orders before its next renewal tells
+    # it that it lost. They are neither its orphans nor its to record: a fill that it journalled would shadow
+    # the successor's record of the same fill, which knows the decision.
+    def _is_successors(self, identity: OrderIdentity | None) -> bool:
+        return (
+            identity is not None and identity.env == self.env and identity.epoch > self.account.journal.epoch
+        )
+
+    def _on_successor(self, told: VenueOrder, epoch: int, now: Now) -> list[Effect]:
+        is_new = told.order_id not in self.account.foreign
+        effects: list[Effect] = [
+            effect for effect in self.foreign_fills(told.order_id, now) if not isinstance(effect, RecordFill)
+        ]
+        if is_new:
+            effects.append(
+                Log("EPOCH", f"saw an order of epoch {epoch}", "WARNING", {"order_id": told.order_id})
             )
         return effects
 
