@@ -41,6 +41,7 @@ class Round:
         gate: Until the gate was closed, by the monotonic clock that both processes share.
         last_create: Until the bytes of the last create arrived at the venue; 0 if all came before.
         empty: Until nothing rested, by the venue's own clock; healthy shards where one is sick.
+        groups: Until the executor knew that the groups of all healthy shards were triggered.
         verified: Until a listing came back empty; healthy shards where one is sick.
         cycle: What one round took altogether.
     """
@@ -48,6 +49,7 @@ class Round:
     gate: float
     last_create: float
     empty: float
+    groups: float
     verified: float
     cycle: float
 
@@ -79,21 +81,17 @@ class Rounds:
         rows = {int(shard): row for shard, row in record["accounts"][ACCOUNT].items()}
         assert all(rows[shard]["is_empty"] for shard in shards), f"verified and empty, was {rows}"
         heard_ms = (gauges["halt_heard_mono_ns"] - sent_mono_ns) / _NS_MS
-        measured = Round(
-            gate=heard_ms,
-            last_create=max(0, record["last_create_ns"] - sent_ns) / _NS_MS,
-            empty=max(rows[shard]["empty_ns"] - sent_ns for shard in shards) / _NS_MS,
-            verified=heard_ms + max(gauges[f"halt_shard_{shard}_verified_us"] for shard in shards) / 1_000,
-            cycle=0,
-        )
+        verified_us = [gauges[f"halt_shard_{shard}_verified_us"] for shard in shards]
+        groups_us = [gauges[f"halt_shard_{shard}_groups_us"] for shard in shards]
         if scenario is Scenario.SICK:
             await self._heal(sent_mono_ns)
         return Round(
-            measured.gate,
-            measured.last_create,
-            measured.empty,
-            measured.verified,
-            (time.monotonic() - began_s) * 1_000,
+            gate=heard_ms,
+            last_create=max(0, record["last_create_ns"] - sent_ns) / _NS_MS,
+            empty=max(rows[shard]["empty_ns"] - sent_ns for shard in shards) / _NS_MS,
+            groups=heard_ms + max(groups_us) / 1_000,
+            verified=heard_ms + max(verified_us) / 1_000,
+            cycle=(time.monotonic() - began_s) * 1_000,
         )
 
     # Before the halt ----------------------------------------------------------------------------------

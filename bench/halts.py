@@ -80,7 +80,7 @@ def figures(scenario: Scenario, rounds: Sequence[Round]) -> dict[str, Any]:
     """Return percentiles in milliseconds, and which bounds are missed."""
     told: dict[str, Any] = {"halts": len(rounds)}
     missed = []
-    for name in ("gate", "last_create", "empty", "verified", "cycle"):
+    for name in _COLUMNS:
         values = sorted(getattr(one, name) for one in rounds)
         last = len(values) - 1
         told[name] = {
@@ -122,15 +122,13 @@ def main() -> int:
     return 1 if missed else 0
 
 
-_COLUMNS: Final = ("gate", "last_create", "empty", "verified", "cycle")
-_HEAD: Final = f"{'scenario, ms':12} {'n':>5} " + " ".join(
-    f"{name + ' p50/p99':>22}" for name in ("gate", "last create", "empty", "verified", "cycle")
-)
+_COLUMNS: Final = ("gate", "last_create", "empty", "groups", "verified", "cycle")
+_HEAD: Final = f"{'p50 / p99, ms':14} {'n':>5} " + " ".join(f"{name:>18}" for name in _COLUMNS)
 
 
 def _row(name: str, told: dict[str, Any]) -> str:
     cells = [f"{told[column]['p50']:.1f} / {told[column]['p99']:.1f}" for column in _COLUMNS]
-    return f"{name:12} {told['halts']:>5} " + " ".join(f"{cell:>22}" for cell in cells)
+    return f"{name:14} {told['halts']:>5} " + " ".join(f"{cell:>18}" for cell in cells)
 
 
 def _show(scenario: Scenario, done: int, count: int) -> None:

@@ -28,6 +28,8 @@ _BESIDE_S = 0.4
 """A trigger or cancel-all without an answer for so long is sent once more beside itself."""
 _OUTSTANDING_MAX = 4
 _LISTING_S = 1.0
+_LISTING_BESIDE_S = 0.12
+_LISTINGS_MAX = 3
 _LOOK_S = 0.02
 _CANCEL_ITEMS = 20
 _FIRST_PAGE = 200
@@ -127,8 +129,7 @@ class Killer:
         gauges |= {f"halt_{name}_us": float(us) for name, us in ladder.rungs_us.items()}
         for shard, walk in sorted(ladder.walks.items()):
             gauges[f"halt_shard_{shard}_verified"] = float(walk.is_verified)
-            if walk.is_verified:
-                gauges[f"halt_shard_{shard}_verified_us"] = float(walk.rungs_us["verified"])
+            gauges |= {f"halt_shard_{shard}_{name}_us": float(us) for name, us in walk.rungs_us.items()}
         return gauges
 
     # One ladder ---------------------------------------------------------------------------------------
@@ -182,21 +183,47 @@ class Killer:
 
     async def _list(self, walk: ShardLadder, reach: KillReach) -> bool:
         """Read the shard's listing once; return whether the ladder may look again at once."""
-        began = self._now()
         # Where all must go the first page tells; else what may stay is on it too.
         most = _FIRST_PAGE if walk.groups else None
-        try:
-            async with asyncio.timeout(_LISTING_S):
-                told = await self._reader.resting(walk.shard, most=most)
-        except (VenueError, TimeoutError):
+        found = await self._first_listing(walk.shard, most)
+        if found is None:
             walk.on_failure()
             return False
+        told, began = found
         self._take(told, began, walk.shard, is_all=most is None or len(told) < most)
         left = [one for one in told if reach.must_go(one)]
         cancels = walk.on_listing((_cancel_of(one) for one in left), began.ns, self._now().ns)
         if cancels:
             await self._cancel(walk, cancels)
         return bool(cancels)
+
+    async def _first_listing(self, shard: int, most: int | None) -> tuple[list[VenueOrder], Now] | None:
+        """Return the first listing to be answered and when it began, or None; slow ones are asked beside."""
+        under_way: set[asyncio.Task[tuple[list[VenueOrder], Now] | None]] = set()
+        try:
+            while True:
+                if len(under_way) < _LISTINGS_MAX:
+                    under_way.add(asyncio.create_task(self._listing(shard, most)))
+                done, under_way = await asyncio.wait(
+                    under_way, timeout=_LISTING_BESIDE_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                answers = [task.result() for task in done]
+                for answer in answers:
+                    if answer is not None:
+                        return answer
+                if answers:
+                    return None
+        finally:
+            for task in under_way:
+                task.cancel()
+
+    async def _listing(self, shard: int, most: int | None) -> tuple[list[VenueOrder], Now] | None:
+        began = self._now()
+        try:
+            async with asyncio.timeout(_LISTING_S):
+                return await self._reader.resting(shard, most=most), began
+        except (VenueError, TimeoutError):
+            return None
 
     def _take(self, told: list[VenueOrder], began: Now, shard: int, *, is_all: bool) -> None:
         intake, now = self._engine.intake, self._now()
