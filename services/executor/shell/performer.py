@@ -52,8 +52,9 @@ class Performer:
         self._publisher = publisher
         self._latch = latch
         self._log = log
-        self._telling: deque[Effect] = deque()
+        self._telling: deque[tuple[float, Effect]] = deque()  # with the loop's time when it was queued
         self._positions: dict[str, PositionV1] = {}
+        self._position_s = 0.0
         self._wake = asyncio.Event()
         self._passed = asyncio.Event()
         self.on_batch: Callable[[SendBatch], None]
@@ -71,6 +72,7 @@ class Performer:
 
     def perform(self, effects: list[Effect]) -> None:
         """Perform effects; the ones that act are started before this returns."""
+        now_s = asyncio.get_running_loop().time() if effects else 0.0
         for effect in effects:
             if isinstance(effect, SendBatch):
                 self.on_batch(effect)
@@ -85,9 +87,10 @@ class Performer:
             elif isinstance(effect, WriteLatch):
                 self._latch.write(effect)
             elif isinstance(effect, PublishPosition):
+                self._position_s = self._position_s if self._positions else now_s
                 self._positions[effect.position.market] = effect.position
             else:
-                self._telling.append(effect)
+                self._telling.append((now_s, effect))
         if effects:
             self._wake.set()
             self.on_changed()
@@ -104,12 +107,12 @@ class Performer:
         """Tell what waits, for ever."""
         while True:
             while self._telling or self._positions:
-                await self._let_orders_pass()
+                await self._let_orders_pass(self._telling[0][0] if self._telling else self._position_s)
                 while self._positions:
                     market = next(iter(self._positions))
                     await self._publisher.position(self._positions.pop(market))
                 if self._telling:
-                    self._tell(self._telling.popleft())
+                    self._tell(self._telling.popleft()[1])
                     # Whatever acts comes between: a dozen lines in a row would hold up an acknowledgement.
                     await asyncio.sleep(0)
             self._wake.clear()
@@ -121,11 +124,14 @@ class Performer:
 
     # From its plan to the wire an order waits for the disk, for other processes on the same cores and for a
     # few turns of this loop; a line told or a position published meanwhile would make it wait for that too.
-    async def _let_orders_pass(self) -> None:
-        if not self.is_order_leaving():
+    # Bounded by the age of what is told: where orders leave without pause, fills must not pile up behind them.
+    async def _let_orders_pass(self, queued_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        until_s = queued_s + _PASS_S_MAX
+        if not self.is_order_leaving() or loop.time() >= until_s:
             return
         self._passed.clear()
-        timer = asyncio.get_running_loop().call_later(_PASS_S_MAX, self._passed.set)
+        timer = loop.call_at(until_s, self._passed.set)
         try:
             await self._passed.wait()
         finally:

@@ -67,3 +67,15 @@ async def test_an_order_that_does_not_pass_holds_up_the_telling_for_a_moment_onl
         performer.is_order_leaving = lambda: True
         performer.perform([Log("ONE")])
         await eventually(lambda: lines.told == ["ONE"])
+
+
+async def test_where_orders_leave_without_pause_the_wait_is_one_for_all_that_is_told() -> None:
+    """Waiting anew before every line, the executor fell seconds behind with fills, and was halted for it."""
+    lines, loop = Lines(), asyncio.get_running_loop()
+    async with performing(lines) as performer:
+        performer.is_order_leaving = lambda: True
+        began_s = loop.time()
+        performer.perform([Log("LINE")] * 500)
+        await eventually(lambda: len(lines.told) == 500)
+
+    assert loop.time() - began_s < 500 * 0.02 / 4
