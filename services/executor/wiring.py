@@ -134,6 +134,7 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         subjects=subjects,
         halting=engine.halting,
         on_latch=lambda state: perform(engine.on_latch(state)),
+        on_limit=lambda limit: perform(engine.on_limit(limit, now())),
         log=runtime.log,
         run=runtime.run,
     )

@@ -230,3 +230,5 @@ class AuditExecV1(Wire, frozen=True, kw_only=True):
     event_ns: int
     by: str = ""
     """Who asked, where a person did."""
+    unit: str = ""
+    """What ``limit`` and ``was`` count in, for example ``dollars_e6``."""

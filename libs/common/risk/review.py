@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from libs.common.risk.model import Order, Refusal, RiskView, Rule
 
 
-def review(order: Order, view: RiskView | None, rules: Sequence[Rule]) -> tuple[str, ...] | Refusal:
-    """Return the names of the rules that the order passed, or the first refusal.
+def review(order: Order, view: RiskView | None, rules: Sequence[Rule]) -> Refusal | None:
+    """Return the first refusal, or None if no rule has anything against the order.
 
     An empty list of rules refuses: an order that nobody looked at was not reviewed.
     """
@@ -22,4 +22,4 @@ def review(order: Order, view: RiskView | None, rules: Sequence[Rule]) -> tuple[
     for rule in rules:
         if (refusal := rule.check(order, view)) is not None:
             return refusal
-    return tuple(rule.name for rule in rules)
+    return None

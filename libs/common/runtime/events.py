@@ -52,6 +52,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "ORDER_DECREASE": "a decrease is about to be sent",
         "ORDER_UNKNOWN": "an outcome is unknown; the market takes no create until evidence settles it",
         "ORDER_REFUSED": "the gate or the risk rules refused an order",
+        "LIMIT_CHANGED": "a limit was lowered, or found lowered at the start; what rested was withdrawn",
+        "LIMIT_REFUSED": "a change of a limit was not followed: raised while running, or unreadable",
         "ORDER_ADOPTED": "an order of ours found at the venue was taken over",
         "ORDER_DUPLICATE": "the venue has two orders under one of our ids; the second is cancelled",
         "ORDER_CONFLICT": "an outcome that a minute of evidence did not settle: an operator must (dora settle)",

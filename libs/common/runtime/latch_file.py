@@ -71,9 +71,7 @@ class LatchFile:
             )
         return LatchWord(record.is_halted, record.halt_sequence, record.reason, record.level)
 
-    def halt(
-        self, halt_sequence: int, reason: str, now_ns: int, level: GateState = GateState.HALTED
-    ) -> None:
+    def halt(self, halt_sequence: int, reason: str, now_ns: int, level: GateState = GateState.HALTED) -> None:
         """Remember a halt, durably, before returning.
 
         Raises:

@@ -66,6 +66,7 @@ class Account:
     second_ids: set[str] = field(default_factory=set)
     """Venue ids of second orders under one of our ids."""
     wall_offset_ns: int = 0
+    _grids: dict[str, tuple[MarketV1, PriceGrid | None]] = field(default_factory=dict)
     recent_audits: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=256))
 
     def event_of(self, market: str) -> str:
@@ -116,10 +117,15 @@ class Account:
         status = self.status.get(market)
         if status is None:
             return None
+        held = self._grids.get(market)
+        if held is not None and held[0] is status:
+            return held[1]
         try:
-            return PriceGrid.of(status.grid)
+            grid = PriceGrid.of(status.grid)
         except MalformedGrid:
-            return None
+            grid = None
+        self._grids[market] = (status, grid)
+        return grid
 
     def is_paid(self, market: str) -> bool:
         """Return whether the venue has determined the market, so that a settlement is due."""
@@ -177,6 +183,7 @@ class Account:
         reason: str = "",
         status: str = "",
         rule: tuple[str, int, int] = ("", 0, 0),
+        unit: str = "",
         latency_us: int = 0,
         by: str = "",
     ) -> Effect:
@@ -199,6 +206,7 @@ class Account:
                 rule=rule[0],
                 limit=rule[1],
                 was=rule[2],
+                unit=unit,
                 reason=reason,
                 event_ns=now.ms * 1_000_000,
                 by=by,

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from libs.common.risk.limits import RiskLimits, lowered
 from libs.common.risk.model import Order, Refusal, RiskView, Rule
 from libs.common.risk.registry import rules_of
@@ -30,7 +32,7 @@ class Approver:
     """Turns requests into approvals or refusals.
 
     Attributes:
-        limits: What the rules go by; change them with `use_limits` or `lower`.
+        limits: What the rules go by; at first the configuration's, above which they never go by `recall`.
         valid_ns: How long an approval lasts: an intent older than this is not sent.
         revision: Counts the limits used so far.
     """
@@ -41,9 +43,10 @@ class Approver:
     valid_ns: int = 500_000_000
     revision: int = 0
     _rules: Sequence[Rule] = field(init=False)
+    _ceiling: RiskLimits = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rules = rules_of(self.limits)
+        self._rules, self._ceiling = rules_of(self.limits), self.limits
 
     def use_limits(self, limits: RiskLimits) -> None:
         """Go by these limits from now on; what is approved and has not left does not leave."""
@@ -56,6 +59,16 @@ class Approver:
         if limits is None:
             return False
         self.use_limits(limits)
+        return True
+
+    def recall(self, name: str, value: int) -> bool:
+        """Set one limit to a value said before this process was born, but not above its configuration."""
+        if name not in RiskLimits.__struct_fields__:
+            return False
+        value = max(0, min(value, getattr(self._ceiling, name)))
+        if value == getattr(self.limits, name):
+            return False
+        self.use_limits(msgspec.structs.replace(self.limits, **{name: value}))
         return True
 
     def approve_create(
@@ -93,8 +106,7 @@ class Approver:
         if own.is_waiting:
             return Refusal("cancel_not_confirmed", limit=0, was=1, unit="orders")
         order = self._order(request, own)
-        answer = review(order, self._view(order, (own,), now, is_counted=True), self._rules)
-        return answer if isinstance(answer, Refusal) else None
+        return review(order, self._view(order, (own,), now, is_counted=True), self._rules)
 
     def _approve(
         self, request: CreateRequest | AmendRequest, order: Order, without: Sequence[OwnOrder], now: Now
@@ -106,9 +118,9 @@ class Approver:
         )
         if closed:
             return Refusal(f"gate: {closed[0]}", limit=0, was=len(closed), unit="reasons")
-        answer = review(order, self._view(order, without, now), self._rules)
-        if isinstance(answer, Refusal):
-            return answer
+        refusal = review(order, self._view(order, without, now), self._rules)
+        if refusal is not None:
+            return refusal
         epoch = self.account.journal.epoch
         return self.seal.approve(request, epoch, now.ns + self.valid_ns, self.revision)
 

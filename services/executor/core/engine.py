@@ -145,23 +145,28 @@ class Engine:
         cash.on_balance(balance.by_shard, balance.total_e6, began_ns)
 
     def on_limit(self, limit: LimitV1, now: Now) -> list[Effect]:
-        """Lower a limit at once; raising one is a resume and needs a new configuration (design rule 7)."""
-        if limit.scope != self.account.name:
+        """Take a change of a limit: lower at once, higher with the next start (design rule 7).
+
+        Lowering is like a halt: what rests is withdrawn, and comes back as far as the new limit lets
+        it. Raising is like a resume, so a process that has orders does not follow; one that is born
+        reads all changes in order, and never goes above its configuration.
+        """
+        is_over = limit.until_ms is not None and limit.until_ms <= now.ms
+        if limit.scope != self.account.name or is_over:
             return []
         approver = self.quoter.approver
         held = getattr(approver.limits, limit.name, -1)
-        is_lower = approver.lower(limit.name, limit.value)
-        what = "LIMIT_LOWERED" if is_lower else "LIMIT_REFUSED"
-        fields = {"name": limit.name, "held": held, "value": limit.value, "by": limit.by}
-        if not is_lower and held == max(0, limit.value):
-            return []  # told again
-        self.account.dirty |= self.account.targets.markets() | self.account.orders.markets()
-        return [
-            self.account.audit(
-                what, now, market="", reason=limit.reason, rule=(limit.name, held, limit.value)
-            ),
-            Log(what, limit.reason, level="WARNING", fields=fields),
-        ]
+        is_running = self.account.gate.is_rebuilt
+        if (approver.lower if is_running else approver.recall)(limit.name, limit.value):
+            what, effects = "LIMIT_CHANGED", self.cancel_everything(now) if is_running else []
+        elif held == max(0, limit.value):
+            return []
+        else:
+            what, effects = "LIMIT_REFUSED", []
+        fields = {"limit": limit.name, "was": held, "value": limit.value, "by": limit.by}
+        rule = (limit.name, held, limit.value)
+        effects.append(self.account.audit(what, now, market="", reason=limit.reason, rule=rule, by=limit.by))
+        return [*effects, Log(what, limit.reason, level="WARNING", fields=fields)]
 
     def on_positions_read(
         self, venue: list[VenuePosition], balance_e6: int | None, began_ns: int, now: Now

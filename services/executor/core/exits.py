@@ -365,6 +365,7 @@ class DirectOrders:
             reason=asked.ask.side.value,
             status="refused",
             rule=(refusal.rule, refusal.limit, refusal.was),
+            unit=refusal.unit,
             by=asked.ask.by,
         )
         message = f"refused by {refusal.rule}: limit {refusal.limit}, was {refusal.was} {refusal.unit}"

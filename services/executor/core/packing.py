@@ -123,6 +123,7 @@ def refused(account: Account, slot: TargetSlot, act: Act, refusal: Refusal, now:
             reason=act.side.value,
             status="refused",
             rule=(refusal.rule, refusal.limit, refusal.was),
+            unit=refusal.unit,
         ),
         Log(
             "ORDER_REFUSED",
@@ -133,6 +134,7 @@ def refused(account: Account, slot: TargetSlot, act: Act, refusal: Refusal, now:
                 "rule": refusal.rule,
                 "limit": refusal.limit,
                 "was": refusal.was,
+                "unit": refusal.unit,
             },
         ),
     ]

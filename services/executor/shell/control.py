@@ -18,12 +18,14 @@ from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Message, Out
 from libs.common.control.latch import LatchFold, LatchState
 from libs.common.messages.base import MalformedMessage, WireDecoder, encode
 from libs.common.messages.control import HaltV1, ResumeV1, parse_halt
+from libs.common.messages.risk import LimitV1
 from libs.common.runtime.latch_file import UNSTORED
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Subjects
 from services.executor.core.halting import Halting
 
 _RESUME = WireDecoder(ResumeV1)
+_LIMIT = WireDecoder(LimitV1)
 _REREAD_S = 5.0
 _STORE_AFTER_S = 1.0
 
@@ -40,6 +42,7 @@ class ControlWatch:
         on_latch: Callable[[LatchState], None],
         log: EventLog,
         run: str,
+        on_limit: Callable[[LimitV1], None] = lambda _: None,
     ) -> None:
         self._bus = bus
         self._subjects = subjects
@@ -47,6 +50,8 @@ class ControlWatch:
         self._on_latch = on_latch
         self._log = log
         self._run_id = run
+        self._on_limit = on_limit
+        self._limits_taken: set[int] = set()
         self._stored = 0
         self.fold = LatchFold()
         self.sequence = 0
@@ -69,8 +74,8 @@ class ControlWatch:
 
     async def run(self) -> None:
         """Follow for ever."""
-        # Two subscriptions: the server grants families, not the whole control plane.
-        for family in ("ctl.halt", "ctl.resume"):
+        # A subscription each: the server grants families, not the whole control plane.
+        for family in ("ctl.halt", "ctl.resume", "ctl.limit"):
             await self._bus.follow(
                 self._subjects.all_of(family), self._on_record, from_sequence=self.sequence + 1
             )
@@ -102,6 +107,20 @@ class ControlWatch:
                 self.fold.on_resume(message.sequence, _RESUME.decode(message.data))
             except MalformedMessage as e:
                 self._log.event("RESUME_REFUSED", str(e), level="WARNING", sequence=message.sequence)
+        elif message.subject.startswith(self._subjects.all_of("ctl.limit")[:-1]):
+            self._take_limit(message)
+
+    # Read again every few seconds, and by two ways: each record counts once, in whatever order they come.
+    def _take_limit(self, message: Message) -> None:
+        if message.sequence in self._limits_taken:
+            return
+        self._limits_taken.add(message.sequence)
+        try:
+            limit = _LIMIT.decode(message.data)
+        except MalformedMessage as e:
+            self._log.event("LIMIT_REFUSED", str(e), level="WARNING", sequence=message.sequence)
+        else:
+            self._on_limit(limit)
 
     async def read_newest(self) -> None:
         """Read the newest record of each source; on failure the latch is unreadable, and that is told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import pytest
 
 from libs.common.bus.memory import MemoryBus
@@ -11,14 +12,16 @@ from libs.common.control.latch import LatchState
 from libs.common.env import Env
 from libs.common.messages.base import encode
 from libs.common.messages.control import HaltV1, ResumeV1, parse_halt
+from libs.common.messages.risk import LimitV1
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Subjects
-from services.executor.core.effects import StartKill
+from services.executor.core.effects import Effect, StartKill
 from services.executor.shell.control import ControlWatch
-from tests.support.executor_builders import Desk, a_desk
+from tests.support.executor_builders import ACCOUNT, Desk, a_desk
 
 SUBJECTS = Subjects(Env.SIM)
 HALT = SUBJECTS.of("ctl.halt", "operator")
+LIMIT = SUBJECTS.of("ctl.limit", "main")
 RESUME = SUBJECTS.of("ctl.resume", "operator")
 
 
@@ -29,6 +32,7 @@ class Plane:
         self.bus = MemoryBus()
         self.desk: Desk = a_desk()
         self.kills: list[StartKill] = []
+        self.effects: list[Effect] = []
         self.watch = ControlWatch(
             bus=self.bus,
             subjects=SUBJECTS,
@@ -36,11 +40,15 @@ class Plane:
             on_latch=self._on_latch,
             log=EventLog(logging.getLogger("dora.test")),
             run="run",
+            on_limit=self._on_limit,
         )
 
     def _on_latch(self, state: LatchState) -> None:
         effects = self.desk.engine.on_latch(state)
         self.kills += [effect for effect in effects if isinstance(effect, StartKill)]
+
+    def _on_limit(self, limit: LimitV1) -> None:
+        self.effects += self.desk.engine.on_limit(limit, self.desk.now)
 
     @property
     def is_halted(self) -> bool:
@@ -48,6 +56,10 @@ class Plane:
 
     async def halt(self, reason: str) -> None:
         await self.bus.append(HALT, encode(HaltV1(reason=reason)), msg_id=f"h-{reason}")
+
+    async def limit(self, name: str, value: int, scope: str = ACCOUNT) -> None:
+        limit = LimitV1(scope=scope, name=name, value=value, by="me", reason="r")
+        await self.bus.append(LIMIT, encode(limit), msg_id=f"l-{name}-{value}")
 
     async def resume(self, halt_sequence: int) -> None:
         resume = ResumeV1(halt_sequence=halt_sequence, nonce="n", reason="r", by="me", expires_ms=0)
@@ -101,3 +113,29 @@ async def test_halt_while_the_stream_is_away_kills_at_once_and_is_not_forgotten(
     plane.bus.is_connected = True
     await plane.watch.read_newest()
     assert plane.is_halted
+
+
+async def test_lowered_limit_is_followed_once_whoever_reads_it_how_often() -> None:
+    plane = await a_plane()
+    plane.desk.engine.account.gate.is_rebuilt = True
+    approver = plane.desk.engine.quoter.approver
+    await plane.limit("orders_per_s_max", 5)
+    await plane.limit("order_qty_e2_max", 300)
+    await plane.bus.append(LIMIT, b"no limit at all", msg_id="l-malformed")
+    await plane.watch.read_newest()
+    await plane.watch.read_all()
+    await plane.watch.read_newest()
+    assert (approver.limits.orders_per_s_max, approver.limits.order_qty_e2_max) == (5, 300)
+    assert approver.revision == 2
+
+
+async def test_process_that_is_born_reads_every_change_in_order_up_to_its_configuration() -> None:
+    plane = Plane()
+    approver, configured = plane.desk.engine.quoter.approver, plane.desk.engine.quoter.approver.limits
+    await plane.limit("orders_per_s_max", 5)
+    await plane.limit("orders_per_s_max", 7)
+    await plane.limit("order_qty_e2_max", 300)
+    await plane.limit("order_qty_e2_max", configured.order_qty_e2_max * 2)
+    await plane.limit("account_orders_max", 1, scope="other")
+    await plane.watch.read_all()
+    assert approver.limits == msgspec.structs.replace(configured, orders_per_s_max=7)
