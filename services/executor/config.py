@@ -37,6 +37,17 @@ class Planning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     intent_age_ms_max: Positive = 500
     priority: dict[str, int] = msgspec.field(default_factory=dict)
     """Markets with a higher number get the tokens first."""
+    place_value_e4: Whole = 10
+    """Worth of one contract fewer before us, for each contract of place that a move gives up; in 1/10,000
+    dollar. 0 leaves the queue out of it: then hysteresis alone decides."""
+    token_price_e6: Whole = 100
+    """Worth of a token of the write budget, in millionths of a dollar."""
+    batch_moves_min: Whole = 3
+    """So many prices that move in one pass travel as batched cancels and creates; fewer are amended; 0 never."""
+    queue_read_s: Seconds = 5.0
+    """How often the venue is asked for our places in the queues."""
+    backoff_max_s: Seconds = 30.0
+    """Longest time that refusals for rate keep creates away."""
 
     def rules(self) -> PlanRules:
         """Return what the planner needs."""
@@ -47,6 +58,9 @@ class Planning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             amend_clear_ticks=self.amend_clear_ticks,
             renew_ms=self.renew_before_s * 1_000,
             life_ms=self.order_life_s * 1_000,
+            place_value_e4=self.place_value_e4,
+            token_price_e6=self.token_price_e6,
+            batch_moves_min=self.batch_moves_min,
         )
 
 

@@ -26,6 +26,7 @@ from services.executor.core.intake import Intake
 from services.executor.core.journal import JournalWriter
 from services.executor.core.orders import OwnOrders
 from services.executor.core.positions import Positions
+from services.executor.core.queue_place import QueuePlaces
 from services.executor.core.quoting import Quoter
 from services.executor.core.recovery import Recovery
 from services.executor.core.risk_desk import RiskDesk
@@ -40,9 +41,11 @@ from services.executor.shell.performer import Performer
 from services.executor.shell.polls import Polls
 from services.executor.shell.projection import Projection
 from services.executor.shell.publisher import Publisher
+from services.executor.shell.queue_polls import QueuePolls
 from services.executor.shell.recovering import Recovering
 from services.executor.shell.sender import Sender
 from services.executor.shell.service import ExecutorApp
+from services.executor.shell.venue_limits import VenueLimits, read_limits
 
 _S = 1_000_000_000
 
@@ -59,6 +62,7 @@ def make_engine(runtime: Runtime[Config], buckets: TokenBuckets, latch: LatchFil
         orders=OwnOrders(),
         positions=Positions(name),
         desk=RiskDesk(),
+        places=QueuePlaces(is_used=config.planning.place_value_e4 > 0),
     )
     seal = Seal(secrets.token_bytes(32))
     planning = config.planning
@@ -102,9 +106,14 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
     canceller = Canceller(rest_url, make_transport(rest_url), presigner, clock)
     reader = VenueReader(rest_url, make_transport(rest_url), signer, clock)  # no order waits for a read
     presigner.watch(*orders.constant_routes, *canceller.constant_routes)
-    limits, costs = await reader.limits(), await reader.endpoint_costs()
-    reader.use_limits(limits, costs)
-    buckets = TokenBuckets(limits, costs, clock.mono_ns(), cancel_batch_items=config.planning.batch_items)
+    limits, costs = await read_limits(reader)
+    buckets = TokenBuckets(
+        limits,
+        costs,
+        clock.mono_ns(),
+        cancel_batch_items=config.planning.batch_items,
+        backoff_max_ns=int(config.planning.backoff_max_s * _S),
+    )
     latch = LatchFile(Path(runtime.common.state_dir), f"executor-{runtime.common.account}")
     engine = make_engine(runtime, buckets, latch)
 
@@ -230,6 +239,14 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
             log=runtime.log,
             now=now,
             perform=perform,
+        ),
+        limits=VenueLimits(reader=reader, buckets=buckets, now=now, perform=perform),
+        queue_polls=QueuePolls(
+            engine=engine,
+            reader=reader,
+            now=now,
+            every_s=config.planning.queue_read_s,
+            lag_s=config.evidence.read_lag_s,
         ),
     )
 

@@ -16,11 +16,12 @@ from typing import Final, TypeVar
 import httpx
 import msgspec
 
-from libs.common.kalshi.budget import TokenBucket, cost_of
+from libs.common.kalshi.budget import cost_of
 from libs.common.kalshi.line import Query, VenueLine
 from libs.common.kalshi.model import AccountLimits, Bucket, EndpointCosts, Unknown
 from libs.common.kalshi.outcome import Answer, refusal_of
 from libs.common.kalshi.signing import SignsHeaders
+from libs.common.kalshi.token_bucket import TokenBucket
 from libs.common.kalshi.wire_orders import decode_with
 from libs.common.kalshi.wire_text import MalformedWire
 from libs.common.runtime.clock import Clock

@@ -15,6 +15,7 @@ from services.executor.core.journal import JournalWriter
 from services.executor.core.orders import OwnOrder, OwnOrders
 from services.executor.core.planner import MarketNow
 from services.executor.core.positions import Positions
+from services.executor.core.queue_place import QueuePlaces
 from services.executor.core.risk_desk import Holding, RiskDesk
 from services.executor.core.target_store import TargetStore
 
@@ -65,6 +66,7 @@ class Account:
     foreign: set[str] = field(default_factory=set)
     second_ids: set[str] = field(default_factory=set)
     """Venue ids of second orders under one of our ids."""
+    places: QueuePlaces = field(default_factory=QueuePlaces)
     wall_offset_ns: int = 0
     _grids: dict[str, tuple[MarketV1, PriceGrid | None]] = field(default_factory=dict)
     recent_audits: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=256))
@@ -110,6 +112,9 @@ class Account:
             ask_e4=top.ask_e4 if top is not None else None,
             is_open=is_open,
             now_ms=now.ms,
+            bid_e2=top.bid_e2 if top is not None else 0,
+            ask_e2=top.ask_e2 if top is not None else 0,
+            ahead_e2=self.places.of(self.orders.of_market(market)) if self.places.is_used else {},
         )
 
     def grid_of(self, market: str) -> PriceGrid | None:

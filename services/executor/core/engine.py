@@ -92,6 +92,8 @@ class Engine:
     def on_top(self, top: TopV1, now: Now) -> None:
         """Take a market's touch."""
         self.account.gate.on_top(top)
+        if self.account.places.is_used:
+            self.account.places.look(self.account.orders.of_market(top.market), top)
         self._look_at_bar(top.market, now)
 
     def on_status(self, status: MarketV1, now: Now) -> list[Effect]:
@@ -450,11 +452,11 @@ class Engine:
     def _each_second(self, now: Now) -> list[Effect]:
         account = self.account
         account.orders.forget_ended(now.ns)
+        account.places.keep(order.client_order_id for order in account.orders.live())
         account.dirty |= account.orders.markets() | account.targets.markets()
         account.recent_audits.clear()
-        effects: list[Effect] = [
-            effect for m in sorted(account.known_markets()) for effect in account.position_effects(m)
-        ]
+        effects: list[Effect] = self.quoter.watch_budget(now)
+        effects += [effect for m in sorted(account.known_markets()) for effect in account.position_effects(m)]
         for order in account.orders.unresolved():
             since_ns = order.unknown_ns if order.is_unknown else max(order.updated_ns, order.answered_ns)
             is_stuck = now.ns - since_ns > self.stuck_ns

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from libs.common.domain.reasons import Reason
-from libs.common.kalshi.budget import AMEND, CANCEL_BATCH, CREATE, DECREASE, cost_of
+from libs.common.kalshi.budget import AMEND, CANCEL_BATCH, CREATE, DECREASE, GROUP_CREATE, cost_of
 from libs.common.messages.execution import Action
 from libs.common.risk.model import Refusal
 from services.executor.core.drafting import Drafting
@@ -83,6 +83,8 @@ class Outbox:
         if shard is not None and shard not in account.groups and _creates(knot):
             if shard not in account.groups_asked:
                 account.groups_asked.add(shard)
+                buckets = self.turn.buckets
+                buckets.charge(cost_of(buckets.costs, GROUP_CREATE), now.ns, shard)
                 self.effects.append(MakeGroup(shard))
             self._cancel_gone(knot, only_generous=True)
             return False

@@ -39,6 +39,8 @@ class _Place:
 class QueuePlaces:
     """The places of every resting order whose place is known, by client order id."""
 
+    is_used: bool = False
+    """Whether places are worth anything: else none is reckoned."""
     _places: dict[str, _Place] = field(default_factory=dict)
 
     def look(self, orders: Iterable[OwnOrder], top: TopV1) -> None:

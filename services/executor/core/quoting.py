@@ -28,7 +28,7 @@ from libs.common.messages.execution import Action
 from services.executor.core.account import Account, Now
 from services.executor.core.approval import Approver
 from services.executor.core.drafting import Drafting
-from services.executor.core.effects import Effect, SendCancels
+from services.executor.core.effects import Effect, Log, SendCancels
 from services.executor.core.orders import OwnOrder
 from services.executor.core.outbox import Outbox
 from services.executor.core.planner import PlanRules, ReplaceWith, plan
@@ -68,6 +68,7 @@ class Quoter:
     priority: Mapping[str, int] = field(default_factory=dict)
     batches_open: int = 0
     wake_ns: int | None = None
+    _filled: set[int] = field(default_factory=set)
 
     def run(self, now: Now) -> list[Effect]:
         """Return the effects of one pass over the dirty markets."""
@@ -102,7 +103,11 @@ class Quoter:
             slot = account.targets.get(market, now.ms)
             if slot is not None:
                 slot.is_measured = False
-        first = [SendCancels(tuple(turn.cancels), is_paid=True)] if turn.cancels else []
+        size = self.batch_items
+        first = [
+            SendCancels(tuple(turn.cancels[start : start + size]), is_paid=True)
+            for start in range(0, len(turn.cancels), size)
+        ]
         return [*first, *outbox.closed, *effects, *outbox.effects]
 
     def _plan_market(
@@ -140,6 +145,26 @@ class Quoter:
     def cancel(self, order: OwnOrder, cancels: list[CancelRequest], now: Now) -> list[Effect]:
         """Mark an order as being cancelled and add the request."""
         return mark_cancelled(self.account, order, cancels, now)
+
+    def gauges(self) -> dict[str, float]:
+        """Return what the status shows by name."""
+        shown = {"batch_items": float(self.batch_items), "batches_open": float(self.batches_open)}
+        return {**shown, "is_batch_mode": float(self.mode is ExecutionMode.BATCH), **self.buckets.gauges()}
+
+    def watch_budget(self, now: Now) -> list[Effect]:
+        """Return the early warning for each bucket that has come down to a fifth (B-069)."""
+        low = set(self.buckets.low_shards(now.ns))
+        # It was full once since the last warning: a bucket that has never filled has nothing to tell.
+        fresh = {shard for shard in low if shard in self._filled}
+        self._filled = (self._filled | self.buckets.half_full(now.ns)) - low
+        return [
+            Log(
+                "BUDGET_LOW",
+                level="WARNING",
+                fields={"shard": shard, "tokens": self.buckets.tokens(now.ns, shard)},
+            )
+            for shard in sorted(fresh)
+        ]
 
     def too_large(self, items: int) -> None:
         """Take it that the venue refused a batch for its size: the next ones are half as large."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from libs.common.kalshi.budget import CANCEL_ALL, CANCEL_BATCH, GROUP_TRIGGER
 from libs.common.kalshi.canceller import Canceller
 from libs.common.kalshi.model import Accepted, Refused
 from services.executor.core.account import Now
@@ -34,9 +35,14 @@ class Cancelling:
         self._perform = perform
         self._batches = 0
 
-    async def cancel(self, cancels: Sequence[CancelRequest]) -> frozenset[str]:
-        """Cancel with one request; return the venue's ids whose end it confirmed."""
+    async def cancel(self, cancels: Sequence[CancelRequest], *, is_paid: bool) -> frozenset[str]:
+        """Cancel with one request; return the venue's ids whose end it confirmed.
+
+        What a planning pass did not pay for is charged now: it asks no bucket, but it empties one.
+        """
         self._engine.account.counters["http_calls"] += 1
+        if not is_paid:
+            self._pacing.charge(CANCEL_BATCH, 0, len(cancels))
         self._batches += 1
         run, number = self._engine.account.run, self._batches
         self._perform(batch_cancel(run, number, cancels))
@@ -51,6 +57,7 @@ class Cancelling:
             about = (cancel.market, cancel.decision_id, "cancel")
             effects.append(order_result(*about, outcome, latency_us, order_id=cancel.order_id))
         self._pacing.take(outcomes, 0, "cancel")
+        self._pacing.take_size(outcomes)
         self._perform(effects + batch_cancelled(run, number, cancels, outcomes))
         ends = zip(cancels, outcomes, strict=True)
         return frozenset(cancel.order_id for cancel, outcome in ends if isinstance(outcome, Accepted))
@@ -58,6 +65,7 @@ class Cancelling:
     async def trigger_group(self, order_group_id: str, shard: int) -> bool:
         """Trigger a group; return whether that is now certain."""
         self._engine.account.counters["http_calls"] += 1
+        self._pacing.charge(GROUP_TRIGGER, shard)
         outcome = await self._canceller.trigger_group(order_group_id, shard)
         # Gone is as good as triggered: nothing can join or rest in a group that does not exist.
         is_gone = isinstance(outcome, Refused) and outcome.status == 404
@@ -66,4 +74,5 @@ class Cancelling:
     async def cancel_all(self) -> bool:
         """Cancel everything of the account; return whether that is now certain."""
         self._engine.account.counters["http_calls"] += 1
+        self._pacing.charge(CANCEL_ALL, 0)
         return isinstance(await self._canceller.cancel_all(), Accepted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from libs.common.kalshi.budget import CREATE, TokenBuckets, cost_of
+from libs.common.kalshi.budget import TokenBuckets, cost_of
 from libs.common.kalshi.model import Accepted, Outcome, Refused
 from libs.common.kalshi.order_sender import SendOutcome
 from libs.common.runtime.clock import Clock
@@ -28,6 +28,12 @@ class Pacing:
         self._clock = clock
         self._perform = perform
         self._hits: dict[int, int] = {}
+        self.on_refused: Callable[[], None] = lambda: None
+
+    def charge(self, endpoint: tuple[str, str], shard: int, items: int = 1) -> None:
+        """Take the tokens of a request that asks no bucket."""
+        cost = cost_of(self._buckets.costs, endpoint, items)
+        self._buckets.charge(cost, self._clock.mono_ns(), shard)
 
     def take(self, outcomes: Sequence[SendOutcome | Outcome], shard: int, endpoint: str) -> None:
         """Take the outcomes of one request that was billed to a shard's bucket.
@@ -43,14 +49,25 @@ class Pacing:
             self._hits.pop(shard, None)
             self._buckets.record_success(shard)
 
+    def take_size(self, outcomes: Sequence[SendOutcome | Outcome]) -> None:
+        """Halve the batches where the venue refused a whole one with a 400.
+
+        Items that are refused come with a 201; no largest batch is published, so a body that the venue
+        can read and refuses whole is taken as too large (kalshi-api 5.3).
+        """
+        is_whole = all(isinstance(outcome, Refused) and outcome.status == 400 for outcome in outcomes)
+        if len(outcomes) > 1 and is_whole:
+            self._engine.quoter.too_large(len(outcomes))
+            fields = {"items": len(outcomes), "batch_items": self._engine.quoter.batch_items}
+            self._perform([Log("BATCH_TOO_LARGE", level="WARNING", fields=fields)])
+
     # B-030, B-049, B-050: the refusal, and how long creates stay away from that bucket for it.
     def _limited(self, shard: int, endpoint: str) -> None:
         now_ns = self._clock.mono_ns()
         self._engine.account.counters["rate_limited"] += 1
         self._hits[shard] = self._hits.get(shard, 0) + 1
-        self._buckets.record_rate_limit_hit(now_ns, shard)
-        # The mirror was emptied just now, so this takes nothing and says how long a create must wait.
-        wait_ns = self._buckets.acquire(cost_of(self._buckets.costs, CREATE), now_ns, shard)
+        wait_ns = self._buckets.record_rate_limit_hit(now_ns, shard)
+        self.on_refused()
         fields = {
             "consecutive_hits": self._hits[shard],
             "backoff_seconds": round(wait_ns / 1e9, 3),

@@ -81,9 +81,14 @@ class Sender:
         """Return whether a batch is planned and none of its bytes has left."""
         return bool(self._leaving)
 
-    async def send_cancels(self, cancels: Sequence[CancelRequest]) -> None:
+    @property
+    def pacing(self) -> Pacing:
+        """Return what hears of every answer."""
+        return self._pacing
+
+    async def send_cancels(self, cancels: Sequence[CancelRequest], *, is_paid: bool = False) -> None:
         """Cancel with one request; asks nobody, needs no bus."""
-        await self._cancelling.cancel(cancels)
+        await self._cancelling.cancel(cancels, is_paid=is_paid)
 
     async def trigger_group(self, order_group_id: str, shard: int) -> bool:
         """Trigger a group; return whether that is now certain."""
@@ -100,7 +105,9 @@ class Sender:
         run = self._engine.account.run
         async with asyncio.TaskGroup() as tasks:
             # Before anything that could fail or wait: nothing stands between a cancel and the venue.
-            gone = tasks.create_task(self._cancelling.cancel(batch.cancels)) if batch.cancels else None
+            gone = None
+            if batch.cancels:
+                gone = tasks.create_task(self._cancelling.cancel(batch.cancels, is_paid=True))
             number = batch.intent.batch
             self._leaving.add(number)
             self._perform(batch_place(run, batch.intent))
@@ -238,6 +245,7 @@ class Sender:
         if batch.lane is Lane.BATCH:
             outcomes = await self._orders.create_batch(orders, guard=guard, on_wire=on_wire)
             shard = 0
+            self._pacing.take_size(outcomes)
         else:
             outcomes = [await self._orders.create(orders[0], guard=guard, on_wire=on_wire)]
             shard = orders[0].shard

@@ -35,14 +35,17 @@ from services.executor.shell.direct import DirectDesk
 from services.executor.shell.halt_listener import HaltListener
 from services.executor.shell.killing import Killer
 from services.executor.shell.leadership import Leadership
+from services.executor.shell.mode_switch import ENDPOINT, ModeSwitch
 from services.executor.shell.notes import FeedNotes
 from services.executor.shell.order_routes import OrderRoutes
 from services.executor.shell.performer import Performer
 from services.executor.shell.polls import Polls
 from services.executor.shell.projection import Projection
 from services.executor.shell.publisher import Publisher
+from services.executor.shell.queue_polls import QueuePolls
 from services.executor.shell.recovering import Recovering
 from services.executor.shell.sender import Sender
+from services.executor.shell.venue_limits import VenueLimits
 
 _TICK_S = 0.05
 _CHANNELS = ("fill", "user_orders", "order_group_updates")
@@ -83,6 +86,8 @@ class ExecutorApp:
         ws_url: str,
         now: Callable[[], Now],
         direct: DirectDesk,
+        limits: VenueLimits,
+        queue_polls: QueuePolls,
     ) -> None:
         self._engine = engine
         self._bus = bus
@@ -113,6 +118,9 @@ class ExecutorApp:
         self._is_at_work = asyncio.Lock()
         self._malformed: set[str] = set()
         self._direct = direct
+        self._limits = limits
+        self._queue_polls = queue_polls
+        mode = ModeSwitch(engine=engine, bus=bus, perform=performer.perform, now=now)
         self._counter = Counter(
             engine=engine,
             bus=bus,
@@ -120,7 +128,7 @@ class ExecutorApp:
             perform=performer.perform,
             now=now,
             drain=self._drain,
-            others=direct.endpoints,
+            others={**direct.endpoints, ENDPOINT: mode.answer},
         )
         self._connect_effects()
 
@@ -145,6 +153,8 @@ class ExecutorApp:
                 tasks.create_task(self._tick(), name="tick")
                 tasks.create_task(self._feed(), name="feed")
                 tasks.create_task(self._polls.run(), name="polls")
+                tasks.create_task(self._limits.run(), name="limits")
+                tasks.create_task(self._queue_polls.run(), name="queue polls")
                 tasks.create_task(self._leadership.renew(), name="renew")
                 tasks.create_task(self._projection.run(), name="projection")
                 tasks.create_task(self._lead(), name="lead")
@@ -189,6 +199,7 @@ class ExecutorApp:
                 "journal_waiting": float(self._publisher.waiting),
                 "halt_heard_mono_ns": float(self._listener.heard_ns),
                 **self._killer.gauges(),
+                **self._engine.quoter.gauges(),
                 **self._order_routes.gauges(),
             },
         )
@@ -388,12 +399,13 @@ class ExecutorApp:
         self._sender.on_fence_lost = self._on_fence_lost
         self._sender.on_passed = performer.orders_passed
         self._sender.on_quiet = self._pass_soon
+        self._sender.pacing.on_refused = self._limits.soon
 
     def _on_batch(self, effect: SendBatch) -> None:
         self._spawn(self._sender.send_batch(effect))
 
     def _on_cancels(self, effect: SendCancels) -> None:
-        self._spawn(self._sender.send_cancels(effect.cancels))
+        self._spawn(self._sender.send_cancels(effect.cancels, is_paid=effect.is_paid))
 
     def _on_kill(self, effect: StartKill) -> None:
         self._killer.is_idle.clear()

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.kalshi.budget import TokenBucket
+from libs.common.kalshi.token_bucket import TokenBucket
 from libs.common.kalshi.model import Bucket
 
 S = 1_000_000_000

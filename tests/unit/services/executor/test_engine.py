@@ -317,7 +317,7 @@ def test_group_that_the_venue_triggers_is_never_used_again() -> None:
 
 
 def test_tokens_pay_for_what_fits_and_the_rest_stays_wanted() -> None:
-    desk = a_desk(buckets=full_buckets(write=40))
+    desk = a_desk(buckets=full_buckets(write=44))
     effects = desk.quote(*BOTH, a_quote(Side.BID, 4_700), a_quote(Side.BID, 4_600))
     assert sum(len(batch.creates) for batch in batches(effects)) == 2, "half is the reserve for cancels"
     assert desk.engine.quoter.wake_ns is not None

@@ -1,8 +1,9 @@
 import pytest
 
 from libs.common.kalshi import budget
-from libs.common.kalshi.budget import TokenBucket, TokenBuckets, cost_of
+from libs.common.kalshi.budget import TokenBuckets, cost_of
 from libs.common.kalshi.model import AccountLimits, Bucket, EndpointCosts
+from libs.common.kalshi.token_bucket import TokenBucket
 
 S = 1_000_000_000
 COSTS = EndpointCosts(default=10, by_endpoint={budget.CANCEL: 2, budget.CANCEL_BATCH: 2})
@@ -47,33 +48,49 @@ def test_a_cost_that_no_wait_can_pay_is_an_error_and_not_an_endless_wait() -> No
     assert bucket.acquire(51, S, is_reserved=True) == 0
 
 
-def test_creates_leave_the_cancel_reserve_alone_and_cancels_may_spend_it() -> None:
+def test_creates_leave_the_reserve_alone_and_cancels_leave_the_triggers() -> None:
     writes = buckets()
     full_ns = 10 * S
-    assert writes.spendable_max(0) == 3_600 - 10 - 40
-    assert writes.spendable_max(2) == 3_600 - 10
+    assert writes.spendable_max(0) == 3_540 - 10 - 40
+    assert writes.spendable_max(2) == 3_540 - 10
 
     assert writes.acquire(writes.spendable_max(0), full_ns, 0) == 0
 
     assert writes.spendable(full_ns) == 0
     assert writes.acquire(10, full_ns, 0) > 0
     assert writes.acquire(40, full_ns, 0, is_cancel=True) == 0
-    assert writes.acquire(10, full_ns, 0, is_cancel=True) == 0
-    assert writes.acquire(1, full_ns, 0, is_cancel=True) > 0
+    assert writes.acquire(2, full_ns, 0, is_cancel=True) > 0
+    assert writes.tokens(full_ns, 0) == 10
+
+
+def test_what_is_sent_without_asking_is_owed_and_paid_back_first() -> None:
+    writes = buckets()
+    writes.charge(60, 0, 2)
+
+    assert writes.tokens(S // 20, 2) == 0
+    assert writes.tokens(S // 10, 2) == 60
+    assert writes.wait_ns(10, S // 10, 2) == 0
+    writes.charge(60, S // 10, 2)
+    assert writes.wait_ns(10, S // 10, 2) == 20 * S // 1_200 + 1
 
 
 def test_shards_have_buckets_of_their_own() -> None:
     writes = buckets()
 
     assert writes.acquire(3_000, 10 * S, 2) == 0
-    assert writes.tokens(10 * S, 2) == 600
-    assert writes.tokens(10 * S, 0) == 3_600
+    assert writes.tokens(10 * S, 2) == 540
+    assert writes.tokens(10 * S, 0) == 3_540
     assert writes.tokens(10 * S, 7) == 0
 
 
+def test_the_mirror_holds_what_requests_that_lie_50_ms_apart_can_count_on() -> None:
+    assert buckets().tokens(10 * S) == 3_600 - 60
+    assert buckets(BASIC).tokens(10 * S) == 95
+
+
 def test_a_small_tier_keeps_half_for_creates() -> None:
-    assert buckets(BASIC).spendable_max(0) == 50
-    assert buckets(BASIC, cancel_batch_items=10).spendable_max(0) == 70
+    assert buckets(BASIC).spendable_max(0) == 48
+    assert buckets(BASIC, cancel_batch_items=10).spendable_max(0) == 65
 
 
 def test_a_rate_limit_answer_empties_the_mirror_halves_the_rate_and_successes_give_it_back() -> None:
@@ -82,7 +99,7 @@ def test_a_rate_limit_answer_empties_the_mirror_halves_the_rate_and_successes_gi
 
     assert writes.tokens(10 * S, 2) == 0
     assert writes.tokens(11 * S, 2) == 600
-    assert writes.tokens(11 * S, 0) == 3_600
+    assert writes.tokens(11 * S, 0) == 3_540
     for _ in range(10):
         writes.record_success(2)
     assert writes.tokens(12 * S, 2) == 1_800
@@ -92,11 +109,45 @@ def test_a_rate_limit_answer_empties_the_mirror_halves_the_rate_and_successes_gi
     assert writes.tokens(13 * S, 2) > 0
 
 
+def test_refusals_in_a_row_keep_creates_away_for_longer_and_cancels_never() -> None:
+    writes = buckets()
+    now_ns = 10 * S
+    first_ns = writes.record_rate_limit_hit(now_ns, 0)
+    second_ns = writes.record_rate_limit_hit(now_ns, 0)
+
+    assert 0.1 * S <= first_ns <= 0.125 * S
+    assert 0.2 * S <= second_ns <= 0.25 * S
+    assert writes.acquire(10, now_ns, 0) >= second_ns
+    assert writes.spendable(now_ns + second_ns - 1) == 0
+    assert writes.acquire(2, now_ns + 50_000_000, 0, is_cancel=True) == 0
+    for _ in range(20):
+        longest_ns = writes.record_rate_limit_hit(now_ns, 0)
+    assert longest_ns == 30 * S
+    assert writes.gauges()["budget_consecutive_rate_limits_shard_0"] == 22
+
+    writes.record_success(0)
+    assert writes.gauges()["budget_consecutive_rate_limits_shard_0"] == 0
+    assert writes.gauges()["budget_backoff_until_mono_ns_shard_0"] == 0
+
+
+def test_other_limits_change_rate_and_size_and_refill_nothing() -> None:
+    writes = buckets(BASIC)
+    assert writes.acquire(40, S, 0) == 0
+    assert not writes.change(BASIC, COSTS, S)
+
+    assert writes.change(PREMIER, COSTS, S)
+    assert writes.tokens(S, 0) == 55
+    assert writes.tokens(2 * S, 0) == 1_255
+    assert writes.change(BASIC, COSTS, 2 * S)
+    assert writes.tokens(2 * S, 0) == 95
+
+
 def test_a_fifth_left_is_the_early_warning() -> None:
     writes = TokenBuckets(PREMIER, COSTS, 0)
     assert writes.is_low(0)
-    assert writes.is_low(600_000_000)
-    assert not writes.is_low(601_000_000)
+    assert writes.is_low(590_000_000)
+    assert not writes.is_low(591_000_000)
+    assert writes.low_shards(591_000_000) == []
 
 
 def test_a_clock_that_stands_or_goes_back_gives_nothing() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from libs.common.domain.side import Side
-from libs.common.kalshi.budget import TokenBucket
+from libs.common.kalshi.token_bucket import TokenBucket
 from libs.common.kalshi.model import AccountLimits, Bucket, ExchangeStatus, VenueBalance, VenueOrderStatus
 from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.signing import STAMP_HEADER, Signer
