@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.cli import demo as demo_command
-from libs.cli import operate, runfile
+from libs.cli import direct, open_orders, operate, runfile, trace_view
+from libs.cli import trace as trace_command
 from libs.cli import up as up_command
 from libs.cli.places import ROOT, SERVICES, Places, var_root
 from libs.cli.servers import ServerMissing
@@ -32,8 +33,11 @@ from libs.cli.world import OtherVenue, Wish, clean_env, venue_env
 from libs.common.bus.api import BusError
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.streams import create_streams
+from libs.common.domain.units import MalformedNumber, parse_price_e4, parse_qty_e2
 from libs.common.env import Env
+from libs.common.messages.execution import Purpose
 from libs.common.messages.health import StatusV1
+from libs.common.messages.orders import FlattenAskV1, PlaceAskV1
 from libs.common.runtime.errors import ConfigError, VenueError
 from libs.common.subjects import Subjects
 
@@ -44,6 +48,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+state_app = typer.Typer(help="What is kept of the present state.", no_args_is_help=True)
+app.add_typer(state_app, name="state")
+
+order_app = typer.Typer(
+    name="order", help="Place single orders by hand and see what became of them.", no_args_is_help=True
+)
+app.add_typer(order_app)
 
 REFUSED = 2
 _SET_BY_UP = {
@@ -59,6 +71,8 @@ _Tape = Annotated[
 ]
 _Speed = Annotated[float, typer.Option("--speed", min=0.01, help="recorded seconds a second")]
 _Seed = Annotated[int | None, typer.Option("--seed", help="seed of the synthetic flow")]
+
+_Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 _Config = Annotated[
     Path | None,
@@ -281,14 +295,155 @@ def resume(
 
 
 @app.command()
-def orders(env: _EnvOption = Env.SIM) -> None:
-    """Show the executor's live orders."""
+def orders(
+    env: _EnvOption = Env.SIM,
+    market: Annotated[str, typer.Option(help="only this market")] = "",
+    state: Annotated[str, typer.Option(help="only this state: resting, partly_filled, unknown …")] = "",
+    *,
+    as_json: _Json = False,
+) -> None:
+    """Show the executor's open orders."""
+    shown = _with_bus(env, lambda bus, subjects: open_orders.ask(bus, subjects, market=market, state=state))
+    if as_json:
+        typer.echo(_json(shown))
+    else:
+        Console().print(open_orders.table(shown))
 
-    async def work(bus: NatsBus, subjects: Subjects) -> Any:
-        answer = await bus.request(subjects.of("svc", "executor", "orders"), b"{}", timeout_s=3.0)
-        return msgspec.json.decode(answer.data)
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(_with_bus(env, work)), indent=2).decode())
+@state_app.command("open-orders")
+def state_open_orders(env: _EnvOption = Env.SIM) -> None:
+    """Print the open orders for programs, as `dora orders --json` does."""
+    orders(env, as_json=True)
+
+
+@app.command()
+def trace(
+    asked: Annotated[
+        str, typer.Argument(metavar="ORDER|DECISION", help="our order id, the venue's, or a decision id")
+    ],
+    env: _EnvOption = Env.SIM,
+    *,
+    as_json: _Json = False,
+) -> None:
+    """Tell what happened to an order or a decision, from the book to the last fill; exit 1 if nothing did."""
+    told = _with_bus(env, lambda bus, subjects: trace_command.trace(bus, subjects, asked))
+    typer.echo(_json(told) if as_json else "\n".join(trace_view.lines(told)))
+    if not told.steps:
+        _fail(f"no record of {asked!r} in {env.value}", 1)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+@order_app.command("place")
+def order_place(  # noqa: PLR0917 - typer makes each an option
+    market: Annotated[str, typer.Argument(help="the market's ticker")],
+    action: Annotated[str, typer.Argument(help="buy or sell")],
+    leg: Annotated[str, typer.Argument(help="yes or no")],
+    price: Annotated[str, typer.Argument(help="dollars a contract of that leg, for example 0.60")],
+    size: Annotated[str, typer.Argument(help="contracts, for example 5 or 2.50")],
+    reason: Annotated[str, typer.Option(help="why, for the record")] = "no reason given",
+    wait: Annotated[float, typer.Option(min=0.1, max=240, help="seconds until it is cancelled")] = 60.0,
+    poll: Annotated[float, typer.Option(min=0.1, max=240, help="seconds between two reads of it")] = 1.0,
+    request_id: Annotated[str, typer.Option(help="ask again for an order placed before")] = "",
+    env: _EnvOption = Env.SIM,
+    *,
+    is_exit: Annotated[bool, typer.Option("--exit", help="immediate or cancel, reduce only")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="confirm without being asked")] = False,
+) -> None:
+    """Place one order and wait for what becomes of it; exit 1 if too little of it was filled."""
+    try:
+        side, price_e4 = direct.leg_to_yes(action, leg, parse_price_e4(price))
+        qty_e2 = parse_qty_e2(size)
+    except MalformedNumber as e:
+        _fail(f"expected {e}")
+
+    async def work(bus: NatsBus, subjects: Subjects) -> None:
+        ask = PlaceAskV1(
+            request_id=request_id or direct.new_request_id(),
+            account=await direct.account_of(bus, subjects),
+            market=market,
+            side=side,
+            price_e4=price_e4,
+            qty_e2=qty_e2,
+            mode=Purpose.EXIT if is_exit else Purpose.MANUAL,
+            max_wait_s=wait,
+            poll_s=poll,
+            by=_who(),
+            reason=reason,
+        )
+        typer.echo(f"request {ask.request_id}: {direct.told_order(ask)}")
+        if not yes and not typer.confirm("place it?"):
+            _fail("not placed", 1)
+        told = await direct.place(bus, subjects, ask)
+        typer.echo(direct.told_confirmation(told))
+        if not told.is_acceptable:
+            raise typer.Exit(1)
+
+    _direct(env, work)
+
+
+@order_app.command("confirm")
+def order_confirm(
+    request_ids: Annotated[list[str], typer.Argument(help="what `dora order place` called its requests")],
+    wait: Annotated[float, typer.Option(min=0, max=240, help="seconds")] = 60.0,
+    env: _EnvOption = Env.SIM,
+) -> None:
+    """Tell what became of orders placed before, together; exit 1 if one is open, missing or too little."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> None:
+        told = await direct.confirm(bus, subjects, tuple(request_ids), wait)
+        for one in told.confirmations:
+            typer.echo(direct.told_confirmation(one))
+        for request_id in told.pending:
+            typer.echo(f"open: {request_id}")
+        for request_id in told.missing:
+            typer.echo(f"never heard of: {request_id}")
+        if not told.is_acceptable:
+            raise typer.Exit(1)
+
+    _direct(env, work)
+
+
+@app.command()
+def flatten(
+    reason: Annotated[str, typer.Argument(help="why, for the record")] = "no reason given",
+    env: _EnvOption = Env.SIM,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what it would do and cost")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="confirm without being asked")] = False,
+) -> None:
+    """Cancel everything, then close every position within collar and cost cap; exit 1 if not flat."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> None:
+        account = await direct.account_of(bus, subjects)
+        ask = FlattenAskV1(request_id=direct.new_request_id(), account=account, by=_who(), reason=reason)
+        planned = await direct.flatten(bus, subjects, ask)
+        typer.echo(direct.told_report(planned))
+        if planned.refused:
+            _fail("refused", 1)
+        if dry_run:
+            return
+        if not yes and typer.prompt(f"type the account's name ({account}) to flatten it") != account:
+            _fail("not flattened", 1)
+        sent = msgspec.structs.replace(ask, request_id=direct.new_request_id(), is_dry_run=False)
+        report = await direct.flatten(bus, subjects, sent)
+        typer.echo(direct.told_report(report))
+        if not report.is_flat:
+            raise typer.Exit(1)
+
+    _direct(env, work)
+
+
+def _direct(env: Env, work: Callable[[NatsBus, Subjects], Awaitable[None]]) -> None:
+    async def asked(bus: NatsBus, subjects: Subjects) -> None:
+        try:
+            await work(bus, subjects)
+        except operate.OperationRefused as e:
+            _fail(e, 1)
+
+    _with_bus(env, asked)
 
 
 @app.command()

@@ -42,6 +42,8 @@ class Message:
     reply: str | None = None
     sequence: int = 0
     received_ns: int = 0
+    stored_at: str = ""
+    """When the stream stored it by the server's clock, RFC 3339; empty for a message of core NATS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class StoredMessage(msgspec.Struct, frozen=True):
     seq: int
     data: bytes = b""
     hdrs: bytes = b""
+    time: str = ""
 
 
 class GetAnswer(msgspec.Struct, frozen=True):
@@ -137,7 +138,8 @@ def parse_get(data: bytes) -> Message | None:
             return None
         raise BusUnavailable(f"a stream that can be read, was: {_said(answer.error)}")
     found = answer.message
-    return Message(found.subject, found.data, parse_headers(found.hdrs), None, found.seq, time.monotonic_ns())
+    headers = parse_headers(found.hdrs)
+    return Message(found.subject, found.data, headers, None, found.seq, time.monotonic_ns(), found.time)
 
 
 def parse_info(data: bytes) -> InfoAnswer | None:
