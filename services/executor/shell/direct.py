@@ -127,6 +127,9 @@ class DirectDesk:
         except MalformedMessage as e:
             await self._bus.respond(message, msgspec.json.encode({"error": str(e)}))
             return
+        if not self._engine.epoch.is_leading:
+            await self._bus.respond(message, msgspec.json.encode({"error": STANDBY}))
+            return
         self.spawn(self._later("confirm", message, self._confirm(ask)))
 
     async def _on_flatten(self, message: Message) -> None:
