@@ -26,6 +26,7 @@ BACKOFF_S_MIN: Final = 0.1
 BACKOFF_S_MAX: Final = 5.0
 SILENCE_S: Final = 30.0
 TICK_S: Final = 0.25
+_TURN_NS: Final = 2_000_000
 OPEN_S: Final = 10.0
 QUEUE_FRAMES: Final = 4_096
 """Frames read ahead of the consumer; beyond that the venue's own buffer fills, and it tells (code 25)."""
@@ -127,7 +128,7 @@ class _Connection:
         return self._end
 
     async def _read(self, tending: asyncio.Task[None]) -> None:
-        session = self._session
+        session, yielded_ns = self._session, 0
         try:
             await self._send(session.open())
             while session.failure is None:
@@ -138,6 +139,11 @@ class _Connection:
                     await _tell(self._on_events, events, now_ns)
                 if session.has_commands:
                     await self._send(session.commands())
+                if now_ns - yielded_ns > _TURN_NS:
+                    # Frames that are here already come without a pause: a halt that ends five thousand
+                    # orders must not keep the answers to its own requests waiting behind them.
+                    await asyncio.sleep(0)
+                    yielded_ns = now_ns
             self._end = self._end or session.failure
         except websockets.ConnectionClosed as e:
             self._end = self._end or f"connection closed: {e.rcvd or 'without a close frame'}"
