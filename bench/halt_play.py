@@ -96,10 +96,10 @@ class Players:
             )
             await self._bus.publish(self._subjects.of(f"permit.{issuer}", ACCOUNT), encode(permit))
 
-    async def targets(self, markets: Sequence[str]) -> None:
-        """Want the same two quotes in each of these markets."""
+    async def targets(self, markets: Sequence[str], *, quotes: tuple[QuoteV1, ...] = QUOTES) -> None:
+        """Want the same quotes in each of these markets, or none."""
         for market in markets:
-            await self._publish("target", market, self._target_of(market))
+            await self._publish("target", market, self._target_of(market, quotes))
 
     async def halt(self) -> tuple[int, int]:
         """Halt as an operator does; return when, by the wall clock and by the monotonic one."""
@@ -208,7 +208,7 @@ class Players:
             producer=_RUN,
         )
 
-    def _target_of(self, market: str) -> TargetV1:
+    def _target_of(self, market: str, quotes: tuple[QuoteV1, ...] = QUOTES) -> TargetV1:
         now_ms, number = _now_ms(), next(self._counter)
         return TargetV1(
             market=market,
@@ -222,7 +222,7 @@ class Players:
             book_as_of_ms=now_ms,
             position_epoch=1,
             position_sequence=1,
-            quotes=QUOTES,
+            quotes=quotes,
             silences=(),
             stages=(),
             fair_e4=5_000.0,

@@ -23,8 +23,8 @@ from services.executor.core.orders import OwnOrder
 from services.executor.core.requests import CancelRequest
 from services.executor.shell.sender import Sender
 
-_AGAIN_S = 0.05
-_BESIDE_S = 0.4
+_AGAIN_S = 0.02
+_BESIDE_S = 0.2
 """A trigger or cancel-all without an answer for so long is sent once more beside itself."""
 _OUTSTANDING_MAX = 4
 _LISTING_S = 1.0
