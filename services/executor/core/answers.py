@@ -76,6 +76,7 @@ class Answers(Booking):
                 order, now
             )
         if isinstance(answer, NotSent):
+            self._pause_unsent(order.market, answer, now)
             return self._apply(order, Evidence.UNSENT, now, reason=f"unsent: {answer.reason}")
         # An id of ours that the venue knows already was accepted once: which fate it had must be read.
         if isinstance(answer, Unknown) or answer.code == "order_already_exists":
@@ -125,6 +126,7 @@ class Answers(Booking):
             self._pause(order.market, now)
             return self._apply(order, Evidence.AMEND_REFUSED, now, reason=answer.code)
         if isinstance(answer, NotSent):
+            self._pause_unsent(order.market, answer, now)
             return self._apply(order, Evidence.AMEND_REFUSED, now, reason=f"unsent: {answer.reason}")
         reason = answer.reason if isinstance(answer, Unknown) else answer.code
         return self._apply(order, Evidence.AMEND_UNANSWERED, now, reason=reason)
@@ -154,6 +156,12 @@ class Answers(Booking):
         if isinstance(answer, Refused) and answer.code == "not_found":
             account.counters["cancel_not_found"] += 1
         return self._apply(order, Evidence.CANCEL_NOT_DONE, now, reason=code)
+
+    # A venue that takes no connection, or a journal that refuses, answers at once: asking again as fast as
+    # that would fill the journal with intents that go nowhere.
+    def _pause_unsent(self, market: str, answer: NotSent, now: Now) -> None:
+        if answer.reason != CANCEL_NOT_CONFIRMED:
+            self._pause(market, now)
 
     def _pause(self, market: str, now: Now) -> None:
         count = self._pauses[market] = self._pauses.get(market, 0) + 1

@@ -201,6 +201,8 @@ def test_unsent_create_leaves_nothing_behind() -> None:
     desk.engine.intake.on_create_answer(client, NotSent("halt_heard"), desk.now)
     desk.engine.batch_answered()
     assert list(desk.engine.account.orders.live()) == []
+    desk.later(0.1)
+    desk.prove()
     assert len(batches(desk.engine.run_pass(desk.now))) == 1, "and may be tried again"
 
 
