@@ -427,4 +427,8 @@ class ExecutorApp:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None, "running"
-        self._tasks.create_task(work)
+        try:
+            self._tasks.create_task(work)
+        except RuntimeError:
+            # The process ends: its group takes no more work, and whatever was meant has not begun.
+            work.close()
