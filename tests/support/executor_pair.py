@@ -37,7 +37,7 @@ from libs.common.messages.target import QuoteV1, TargetV1
 from libs.common.subjects import Subjects
 from tests.support.bus import ENV
 from tests.support.eventually import eventually
-from tests.support.executor_builders import a_target
+from tests.support.executor_builders import LIMITS, a_target
 from tests.support.nats_server import NatsServer, wait_until_stopped
 from tests.support.sleepy_executor import Woke
 from tests.support.venue_process import ROOT, Member, VenueProcess, environment
@@ -51,16 +51,11 @@ QUOTES = (
 )
 _EPOCH = WireDecoder(EpochV1)
 _EVERY_EPOCH = 1_000_000
+_LIMITS = msgspec.structs.replace(LIMITS, reference_age_ms_max=20_000)
+"""Ages by the exchange's time are wide, because some wall clocks are wrong on purpose."""
 _CONFIG = """
 [limits]
-order_qty_e2_max = 10_000
-order_notional_e6_max = 100_000_000
-market_position_e2_max = 1_000_000
-event_exposure_e6_max = 10_000_000_000
-account_exposure_e6_max = 10_000_000_000
-price_collar_e4_max = 1_000
-orders_per_s_max = 1_000
-orders_same_price_max = 1
+{limits}
 [groups]
 limit_e2 = {limit_e2}
 [planning]
@@ -334,7 +329,13 @@ async def executor_pair(
     await create_streams(nats.url, ENV)
     config = folder / f"{name}.toml"
     config.write_text(
-        _CONFIG.format(lease_s=lease_s, no_risk_s=no_risk_s, intent_age_ms=intent_age_ms, limit_e2=limit_e2),
+        _CONFIG.format(
+            limits="\n".join(f"{name} = {value}" for name, value in msgspec.to_builtins(_LIMITS).items()),
+            lease_s=lease_s,
+            no_risk_s=no_risk_s,
+            intent_age_ms=intent_age_ms,
+            limit_e2=limit_e2,
+        ),
         encoding="utf-8",
     )
     bus = await NatsBus.connect(nats.url, name="test", env=ENV)
