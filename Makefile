@@ -9,8 +9,11 @@ export PYTHONPATH := .
 export PYTHONDONTWRITEBYTECODE := 1
 COMPILE := .venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --no-header
 
+GATE_TESTS := tests/unit/libs/common/risk tests/property/test_event_states.py $(addprefix tests/unit/services/executor/test_,approval.py seal.py risk_desk.py control.py)
+GATE_CODE := libs/common/risk/*,$(subst $() ,,$(foreach n,approval seal risk_desk event_sums pace shard_cash,services/executor/core/$(n).py,))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property contract component replay test-faults-executor system bench bench-halt lock clean .runtime
+.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property cov-gate contract component replay test-faults-executor system bench bench-halt lock clean .runtime
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -42,7 +45,7 @@ arch: setup ## import rules: pure cores, independent services
 	@.venv/bin/lint-imports
 
 docs: setup ## write the generated documents anew
-	@$(PY) -m tools.generate_subjects && $(PY) -m tools.generate_order_life
+	@$(PY) -m tools.generate_subjects && $(PY) -m tools.generate_order_life && $(PY) -m tools.generate_guards
 
 requirements: setup ## the requirements files are pinned, hashed, URL-free and whole
 	@$(PY) -m tools.check_requirements
@@ -52,6 +55,10 @@ unit: setup ## tests of single modules
 
 property: setup ## tests of invariants
 	@$(PYTEST) -n 2 tests/property
+
+cov-gate: setup ## every branch of rules, approval, seal and desk is run by its own tests
+	@.venv/bin/coverage run --data-file=.coverage-gate -m pytest -q -p no:cacheprovider $(GATE_TESTS)
+	@.venv/bin/coverage report --data-file=.coverage-gate -m --fail-under=100 --include='$(GATE_CODE)'
 
 contract: setup ## golden messages, the venue's recorded answers, README, Makefile
 	@$(PYTEST) tests/contract

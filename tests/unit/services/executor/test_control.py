@@ -136,6 +136,7 @@ async def test_process_that_is_born_reads_every_change_in_order_up_to_its_config
     await plane.limit("orders_per_s_max", 7)
     await plane.limit("order_qty_e2_max", 300)
     await plane.limit("order_qty_e2_max", configured.order_qty_e2_max * 2)
+    await plane.limit("account_orders_max", configured.account_orders_max * 2)
     await plane.limit("account_orders_max", 1, scope="other")
     await plane.watch.read_all()
     assert approver.limits == msgspec.structs.replace(configured, orders_per_s_max=7)
