@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -122,14 +121,16 @@ class Process:
         except OSError:
             return None
 
+    def stopped_by(self) -> str:
+        """Return which of its own checks said no when it woke; empty if none did."""
+        try:
+            return self.arm.with_suffix(".stopped").read_text(encoding="utf-8").partition(":")[0]
+        except OSError:
+            return ""
+
     def tail(self) -> str:
         """Return the end of its log."""
         return self.log.read_text(errors="replace")[-3_000:]
-
-    def lines(self, event_type: str) -> list[dict[str, Any]]:
-        """Return its log lines of one event type."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if f'"{event_type}"' in line and line.startswith("{")]
 
     def kill(self) -> None:
         """End it the hard way."""

@@ -9,8 +9,9 @@ file that ``SLEEPY_ARM`` names is there. Whoever writes the file chooses what ha
                the venue can refuse it
 
 The file ``SLEEPY_ARM`` + ``.woke`` then says how long it slept, by the monotonic clock, and
-which batch it held. ``SLEEPY_SKEW_S`` shifts the wall clock (headers, expiries, book ages).
-``SLEEPY_WITHOUT=trigger`` leaves out what a new leader does to old groups, to show what that is for.
+which batch it held, and ``.stopped`` which check said no first. ``SLEEPY_SKEW_S`` shifts the
+wall clock (headers, expiries, book ages). ``SLEEPY_WITHOUT=trigger`` leaves out what a new
+leader does to old groups, to show what that is for.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,8 @@ class SleepyBus:
         self._arm.unlink()
         if mode == "disarmed":
             disarm()
+        else:
+            watch(self._arm.with_suffix(".stopped"))
         before_ns = time.monotonic_ns()
         # To this very thread: the signal is taken before the call returns, not somewhere later.
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
@@ -89,6 +93,22 @@ def disarm() -> None:
     Seal.spend = lambda *_: None  # type: ignore[method-assign]
     Engine.may_send = lambda *_: None  # type: ignore[method-assign]
     HaltFlag.is_up = False  # type: ignore[assignment]
+
+
+def watch(note: Path) -> None:
+    """Write down which of the executor's own checks says no first; they decide as ever."""
+
+    def watched(check: Callable[..., str | None]) -> Callable[..., str | None]:
+        def asked(*arguments: Any) -> str | None:
+            why = check(*arguments)
+            if why is not None and not note.exists():
+                note.write_text(why, encoding="utf-8")
+            return why
+
+        return asked
+
+    Seal.spend = watched(Seal.spend)  # type: ignore[method-assign]
+    Engine.may_send = watched(Engine.may_send)  # type: ignore[method-assign]
 
 
 class SkewedClock(SystemClock):

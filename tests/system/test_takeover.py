@@ -129,9 +129,9 @@ async def one_round(
     if mode == "checks":
         if refused:
             tally.faults.append(f"{told}: it sent in spite of its own clock: {refused} refused")
-        for line in leader.lines("BATCH_PLACE_FAILED"):
-            if line.get("client_order_id") in (woke.clients if woke else ()):
-                tally.reasons[str(line["error_msg"]).partition(":")[0]] += 1
+        tally.reasons[leader.stopped_by()] += 1
+        if not leader.stopped_by():
+            tally.faults.append(f"{told}: none of its checks was asked")
     if any(group["resets"] for group in after["groups"]):
         tally.faults.append(f"{told}: an order group was reset")
     tally.counts["rounds"] += 1
