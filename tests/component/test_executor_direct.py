@@ -263,13 +263,12 @@ async def test_orders_are_refused_with_the_reason(world: World) -> None:
 
 
 async def test_several_orders_are_confirmed_together(world: World) -> None:
-    await serving(world)
+    executor = await serving(world)
     await world.take(Side.ASK, "0.6000", "2.00")
     asks = [an_ask(world), an_ask(world, price_e4=5_700, max_wait_s=0.4)]
     placing = [asyncio.create_task(place(world, one)) for one in asks]
-    await eventually(lambda: len(placing) == 2)
-    await world.until_resting(1)
     ids = (*(one.request_id for one in asks), "never-asked")
+    await eventually(lambda: executor.engine.direct.confirm(ids).missing == ("never-asked",))
     both = await ask(world, "confirm", ConfirmAskV1(request_ids=ids, max_wait_s=10), ConfirmBatchV1)
     assert [one.status for one in both.confirmations] == [ConfirmStatus.FILLED, ConfirmStatus.TIMEOUT]
     assert (both.missing, both.pending, both.is_acceptable) == (("never-asked",), (), False)
