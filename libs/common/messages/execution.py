@@ -136,7 +136,7 @@ class ResultV1(Wire, frozen=True, kw_only=True):
 
 
 class OrderV1(Wire, frozen=True, kw_only=True):
-    """``order``: the newest state of one order; message id is client order id and version."""
+    """``order``: newest state of one order; message id: account, client order id, writer's epoch, version."""
 
     account: str
     market: str

@@ -74,8 +74,9 @@ class Publisher:
         The record says what is so now, not how it came: every request and answer has its
         own record. A synced write saved here is one that no intent waits behind.
         """
-        # The epoch tells versions of two processes apart: each counts from 1.
-        msg_id = f"order-{order.client_order_id}-{epoch}-{order.version}"
+        # The epoch tells versions of two processes apart: each counts from 1. Client order ids name no
+        # account, and two accounts of one environment share the stream.
+        msg_id = f"order-{self._account}-{order.client_order_id}-{epoch}-{order.version}"
         key = f"{order.client_order_id}-{epoch}"
         waiting = self._replaceable.get(key)
         if waiting is not None:

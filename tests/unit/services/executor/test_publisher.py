@@ -90,7 +90,7 @@ async def test_a_waiting_state_gives_way_to_the_newer_one_and_every_fill_is_stor
         await publisher.flush(2.0)
 
     assert [msg_id for _, _, msg_id in stream.stored] == [
-        "order-c-1-1-3", "fill-t-1-o-1", "fill-t-2-o-1", "order-c-2-1-1"
+        "order-main-c-1-1-3", "fill-t-1-o-1", "fill-t-2-o-1", "order-main-c-2-1-1"
     ]  # fmt: skip
     assert _ORDER.decode(stream.stored[0][1]).filled_e2 == 200
 
@@ -105,7 +105,7 @@ async def test_a_state_under_way_is_not_touched() -> None:
         stream.may_go.set()
         await publisher.flush(2.0)
 
-    assert [msg_id for _, _, msg_id in stream.stored] == ["order-c-1-1-1", "order-c-1-1-2"]
+    assert [msg_id for _, _, msg_id in stream.stored] == ["order-main-c-1-1-1", "order-main-c-1-1-2"]
 
 
 async def test_beside_an_intent_only_one_record_is_under_way() -> None:
