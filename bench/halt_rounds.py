@@ -154,7 +154,7 @@ class Rounds:
             await players.targets(self._spare)
             await asyncio.wait_for(players.intents.wait(), 5)
             # The intent is stored now, its bytes leave or are on their way.
-            await asyncio.sleep(self._chance.uniform(0, 0.03))
+            await asyncio.sleep(self._chance.uniform(0, 0.01))
             return
         await asyncio.sleep(self._chance.uniform(0, 0.1))
 

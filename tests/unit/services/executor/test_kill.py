@@ -15,6 +15,11 @@ def a_walk(*groups: str) -> ShardLadder:
     return ShardLadder(0, set(groups), 0, LAG)
 
 
+def verified(walk: ShardLadder) -> bool:
+    """Ask anew each time: a type checker would remember the first answer."""
+    return walk.is_verified
+
+
 def test_empty_listing_counts_only_the_read_lag_after_the_last_trigger_was_confirmed() -> None:
     walk = a_walk("g1", "g2")
     walk.look(0, may_come=False)
@@ -22,13 +27,13 @@ def test_empty_listing_counts_only_the_read_lag_after_the_last_trigger_was_confi
     walk.on_triggered("g1", 500)
     assert walk.look(500, may_come=False) == 500, "a listing may show what to cancel by name"
     walk.on_listing((), 500, 550)
-    assert not walk.is_verified
+    assert not verified(walk)
     walk.on_triggered("g2", 600)
     assert walk.look(600, may_come=False) == 600 + LAG
     walk.on_listing((), 1_099, 1_150)
-    assert not walk.is_verified, "it may show the venue as it was before the trigger"
+    assert not verified(walk), "it may show the venue as it was before the trigger"
     walk.on_listing((), 1_100, 1_200)
-    assert walk.is_verified
+    assert verified(walk)
     assert {"groups", "empty", "verified"} <= set(walk.rungs_us)
 
 
@@ -36,13 +41,13 @@ def test_order_that_may_still_come_to_rest_keeps_a_shard_without_group_from_bein
     walk = a_walk()
     walk.look(0, may_come=True)
     walk.on_listing((), 900, 950)
-    assert not walk.is_verified
+    assert not verified(walk)
     due_ns = walk.look(1_000, may_come=False)
     assert due_ns == 1_000 + LAG
     walk.look(1_200, may_come=True)
     assert walk.look(1_300, may_come=False) == 1_300 + LAG, "the wait starts over"
     walk.on_listing((), 1_800, 1_900)
-    assert walk.is_verified
+    assert verified(walk)
 
 
 def test_what_a_lagging_listing_shows_is_cancelled_by_name_only_when_it_is_late() -> None:
@@ -53,7 +58,7 @@ def test_what_a_lagging_listing_shows_is_cancelled_by_name_only_when_it_is_late(
     walk.look(600, may_come=False)
     assert walk.on_listing((CANCEL,), 900, 950) == ()
     assert walk.on_listing((CANCEL,), 600 + LAG, 1_200) == (CANCEL,), "it is triggered and still listed"
-    assert not walk.is_verified
+    assert not verified(walk)
 
 
 def test_each_shard_is_verified_by_itself_and_the_sick_one_is_named() -> None:
@@ -92,7 +97,7 @@ def test_cancel_all_is_for_a_halt_of_the_whole_account() -> None:
 def test_lifted_halt_is_over_when_its_triggers_are_confirmed() -> None:
     walk = a_walk("g")
     walk.is_lifted = True
-    assert not walk.is_over
+    assert walk.unconfirmed == {"g"}
     walk.on_triggered("g", 1)
     assert walk.is_over
-    assert not walk.is_verified
+    assert not verified(walk)
