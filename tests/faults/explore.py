@@ -30,9 +30,10 @@ from pathlib import Path
 from typing import Final
 
 from services.simexchange.shell.auth import generate_key
+from tests.faults.machine import KEY_ID
 from tests.faults.mutants import Mutant, mutate
 from tests.faults.process import Act, Kind, Point
-from tests.faults.world import KEY_ID, World
+from tests.faults.world import World
 
 CHILD_S: Final = 60
 SHOWN_MAX: Final = 20
@@ -103,7 +104,7 @@ class Explorer:
             try:
                 world = World(walk.decide, self.key_file, self.seed, self._mutate)
                 world.auditor.judges_journal = self.mutant is Mutant.NONE
-                walk.loop = world.loop
+                walk.world = world
                 breaches = world.run()
             except Exception:
                 if not walk.plan:
@@ -138,7 +139,7 @@ class _Walk:
         self._is_caught = False
         self._children: dict[int, str] = {}
         self._size = 0
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self.world: World
         self.plan: Plan = ()
         self.what = ""
         self.outcomes: list[Outcome] = []
@@ -150,6 +151,8 @@ class _Walk:
         if len(self.plan) >= self._depth or self._is_caught or point.number % self._explorer.every:
             return Act.GO
         for act in self._policy(self.plan, point):
+            if act is Act.WAKE and not self.world.has_sleeper():
+                continue
             if self._fork(Step(act, point.life, point.number), point):
                 return act
         return Act.GO
@@ -182,7 +185,7 @@ class _Walk:
             self._children[pid] = text_of(plan)
             return False
         # The running loop is remembered for one process id.
-        asyncio._set_running_loop(self.loop)
+        asyncio._set_running_loop(self.world.loop)
         self._children = {}
         self.plan = plan
         self.what = f"{self.what} {step} {point.kind} {point.what} at {point.at_ns / 1e6:.2f} ms".strip()
@@ -277,7 +280,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "key.pem"
         key_file.write_bytes(generate_key(KEY_ID).private_pem)
-        explorer = Explorer(options.seed, options.mutant, key_file, options.jobs, options.report, options.every)
+        explorer = Explorer(
+            options.seed, options.mutant, key_file, options.jobs, options.report, options.every
+        )
         if options.at:
             breaches = again(explorer, options.at)
             print("\n".join(breaches) or "nothing broken")

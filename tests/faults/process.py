@@ -94,8 +94,6 @@ class Process:
     state: State = State.RUNNING
     behind_ns: int = 0
     points: int = 0
-    is_exempt: bool = False
-    """True once its end was decided: it is asked no more."""
     app: ExecutorApp | None = None
     bus: MemoryBus | None = None
     task: asyncio.Task[None] | None = None
