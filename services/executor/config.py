@@ -228,6 +228,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         for name in ("rest_url", "ws_url", "key_id", "key_file"):
             if not getattr(self.venue, name):
                 raise ValueError(f"expected venue.{name}, was empty")
+        if self.flatten.is_enabled:
+            _check_flatten(self.flatten, self.limits)
         for fuse in self.groups.fuses():
             if fuse.sweep_e2 is not None and fuse.sweep_e2 < self.limits.order_qty_e2_max:
                 raise ValueError("expected groups.sweep_e2 of at least limits.order_qty_e2_max")
+
+
+def _check_flatten(flatten: Flatten, limits: RiskLimits) -> None:
+    # What the rules would refuse anyway is refused here, at the start and not in the emergency.
+    for name in ("collar_e4", "cost_e6_max", "slice_e2_max"):
+        if not getattr(flatten, name):
+            raise ValueError(f"expected flatten.{name} above 0 where it is enabled, was 0")
+    if flatten.collar_e4 > limits.price_collar_e4_max:
+        raise ValueError("expected flatten.collar_e4 of at most limits.price_collar_e4_max")
+    if flatten.slice_e2_max > limits.order_qty_e2_max:
+        raise ValueError("expected flatten.slice_e2_max of at most limits.order_qty_e2_max")

@@ -175,6 +175,28 @@ async def test_fill_that_races_the_cancel_of_a_timeout_is_counted(world: World) 
     assert await world.resting() == []
 
 
+async def test_fill_that_the_feed_keeps_to_itself_is_found_by_reading(world: World) -> None:
+    await serving(world)
+    await world.exchange.sim("faults", {"kind": "ws_silence", "count": 1, "seconds": 20})
+    waiting = asyncio.create_task(place(world, an_ask(world, price_e4=6_000, max_wait_s=15.0)))
+    await world.until_resting(1)
+    await world.take(Side.ASK, "0.6000", "2.00")
+    told = await waiting
+    assert (told.status, told.booked_e2) == (ConfirmStatus.FILLED, 200)
+    assert told.polls >= 1
+
+
+async def test_halt_ends_a_manual_order_and_its_wait(world: World) -> None:
+    executor = await serving(world)
+    waiting = asyncio.create_task(place(world, an_ask(world, price_e4=6_000, max_wait_s=60.0)))
+    await world.until_resting(1)
+    await world.halt()
+    told = await waiting
+    assert (told.status, told.filled_e2) == (ConfirmStatus.CANCELLED, 0)
+    assert await world.resting() == []
+    assert executor.app.status().state == "halted"
+
+
 async def test_order_without_a_readable_answer_is_confirmed_by_evidence_and_sent_once(world: World) -> None:
     executor = await serving(world)
     await world.take(Side.ASK, "0.6000", "2.00")

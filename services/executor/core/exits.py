@@ -49,6 +49,7 @@ from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
 from services.executor.core.quoting import Quoter
 from services.executor.core.requests import CancelRequest, CreateRequest
+from services.executor.core.words import order_words
 
 _S = 1_000_000_000
 STRATEGY = "operator"
@@ -140,11 +141,8 @@ class DirectOrders:
             return self._again(asked, client, now)
         self._open[ask.request_id] = asked
         fields = {
-            "market": ask.market,
             "decision_id": decision_id,
-            "side": ask.side.value,
-            "price_e4": ask.price_e4,
-            "qty_e2": ask.qty_e2,
+            **order_words(ask.market, ask.side, ask.price_e4, ask.qty_e2),
             "mode": ask.mode.value,
             "by": ask.by,
             "reason": ask.reason,
@@ -307,11 +305,8 @@ class DirectOrders:
             lane=Lane.SINGLE,
         )
         fields = {
-            "market": ask.market,
             "decision_id": asked.decision_id,
-            "side": ask.side.value,
-            "price_e4": ask.price_e4,
-            "qty_e2": ask.qty_e2,
+            **order_words(ask.market, ask.side, ask.price_e4, ask.qty_e2),
             "client_order_id": request.client_order_id,
             "batch_number": number,
         }
