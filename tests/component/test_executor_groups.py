@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,55 @@ async def test_old_orders_are_gone_before_a_long_journal_has_been_read(
     may_read.set()
     await world.until_state(second, "running")
     assert (second.counter("orphans"), second.counter("duplicates")) == (0, 0)
+
+
+async def test_no_group_is_made_while_a_blown_fuse_rests(world: World) -> None:
+    await world.resume()
+    executor = await world.start(groups=Groups(limit_e2=400, rest_s=2.0))
+    await world.target(BID, ASK)
+    await world.until_resting(2)
+    began_s = time.monotonic()
+    await world.take(Side.ASK, "0.6000", "5.00")
+    await eventually(lambda: executor.gauge("epoch") == 2, 10)
+    await world.until_state(executor, "running")
+    await world.target(a_quote(Side.BID, 6_000, 300), ASK)
+
+    await eventually(lambda: 0 in executor.engine.account.groups_asked)
+    assert len(await groups(world)) == 1, "asked for, and not made"
+    await world.until_resting(2, timeout_s=10)
+    assert time.monotonic() - began_s >= 2.0
+
+
+@pytest.mark.parametrize("dies_after", [None, 2, 5])
+async def test_a_burst_costs_the_real_executor_at_most_its_budget(
+    world: World, dies_after: int | None
+) -> None:
+    """An informed taker hits every bid at once, again and again; a dead executor changes nothing."""
+    await world.resume()
+    adverse_e4, sweep_e2 = 300, 10_000
+    budget_e6 = adverse_e4 * (sweep_e2 + 2_500)
+    terms = Groups(loss_budget_e6=budget_e6, adverse_move_e4=adverse_e4, sweep_e2=sweep_e2, rest_s=15.0)
+    executor = await world.start(groups=terms)
+    for number in range(8):
+        if number == dies_after:
+            await executor.crash()
+        await world.target(a_quote(Side.BID, 6_000, 500))
+        with contextlib.suppress(AssertionError):
+            # Whatever the executor puts there again is taken; nothing comes once the fuse has blown.
+            await world.until_resting(1, timeout_s=1.0)
+        if await world.resting():
+            await world.exchange.order(
+                world.market,
+                "ask",
+                "0.6000",
+                "5.00",
+                key="outsider",
+                time_in_force="immediate_or_cancel",
+            )
+    truth = await world.exchange.sim("truth?account=main")
+    taken_e2 = truth["accounts"][ACCOUNT]["positions"][world.market]["qty_e2"]
+    assert 0 < taken_e2 * adverse_e4 <= budget_e6
+    if dies_after is None:
+        (group,) = (await groups(world)).values()
+        assert group["is_triggered"]
+        assert taken_e2 > terms.limit_of(0), "the burst met the fuse, not its own end"
