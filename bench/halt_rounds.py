@@ -44,6 +44,7 @@ class Round:
         groups: Until the executor knew that the groups of all healthy shards were triggered.
         verified: Until a listing came back empty; healthy shards where one is sick.
         cycle: What one round took altogether.
+        rate: Messages a second that the executor heard beside it, where that is the scenario.
     """
 
     gate: float
@@ -52,6 +53,7 @@ class Round:
     groups: float
     verified: float
     cycle: float
+    rate: float = 0.0
 
 
 class Rounds:
@@ -62,6 +64,7 @@ class Rounds:
         self._players = players
         self._chance = chance
         self._has_halted = False
+        self._rate = 0.0
         self._quoted: list[str] = []
         self._spare: list[str] = []
 
@@ -94,6 +97,7 @@ class Rounds:
             groups=heard_ms + max(groups_us) / 1_000,
             verified=heard_ms + max(verified_us) / 1_000,
             cycle=(time.monotonic() - began_s) * 1_000,
+            rate=self._rate,
         )
 
     # Before the halt ----------------------------------------------------------------------------------
@@ -142,8 +146,7 @@ class Rounds:
             players.load_per_s = LOAD_PER_S
             before, began_s = players.published, time.monotonic()
             await asyncio.sleep(_SOON_S)
-            rate = (players.published - before) / (time.monotonic() - began_s)
-            assert rate > 0.8 * LOAD_PER_S, f"{LOAD_PER_S} messages/s, was {rate:.0f}"
+            self._rate = (players.published - before) / (time.monotonic() - began_s)
         elif scenario is Scenario.REFUSED:
             rule = {"kind": "rate_limit", "count": 1 << 40, "probability": REFUSED_SHARE}
             await rig.ask("faults", rule)

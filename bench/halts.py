@@ -23,7 +23,7 @@ import uvloop
 
 from bench.halt_play import Players
 from bench.halt_rig import Rig, a_folder, executor, venue_and_bus
-from bench.halt_rounds import Round, Rounds, Scenario
+from bench.halt_rounds import LOAD_PER_S, Round, Rounds, Scenario
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.streams import create_streams
 from libs.common.env import Env
@@ -34,6 +34,7 @@ PER_WORLD: Final = 250
 """Halts before all processes start anew: nothing may come from a journal grown by thousands of epochs."""
 _IDLE_GATE_MS: Final = 5.0
 _GATE_MS: Final = 20.0
+_LOAD_SHARE: Final = 0.95
 BOUNDS_MS: Final = {"last_create": 50.0, "empty": 1_000.0, "verified": 1_500.0}
 
 
@@ -91,6 +92,12 @@ def figures(scenario: Scenario, rounds: Sequence[Round]) -> dict[str, Any]:
     for name, most in bounds(scenario).items():
         if told[name]["p99"] > most:
             missed.append(f"{name} p99 {told[name]['p99']} ms, at most {most} ms")
+    if scenario is Scenario.LOAD:
+        told["messages_per_s"] = round(sorted(one.rate for one in rounds)[len(rounds) // 2])
+        if told["messages_per_s"] < _LOAD_SHARE * LOAD_PER_S:
+            missed.append(
+                f"load {told['messages_per_s']} messages/s, at least {_LOAD_SHARE:.0%} of {LOAD_PER_S}"
+            )
     told["missed"] = missed
     return told
 
