@@ -53,9 +53,9 @@ ASKS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Whose endpoints an identity may ask; ``*`` is everybody's."""
 
-OPERATOR_ONLY: Final[Mapping[str, tuple[str, ...]]] = {"executor": ("place", "flatten")}
-"""Endpoints that make orders because a person says so: no service may ask for them, the gateway
-included until it knows its people by sign-in and role."""
+OPERATOR_ONLY: Final[Mapping[str, tuple[str, ...]]] = {"executor": ("place", "flatten", "settle")}
+"""Endpoints that make orders, or withdraw all of them, because a person says so: no service may ask for
+them, the gateway included until it knows its people by sign-in and role."""
 
 CONFIG_WRITERS: Final = (OPERATOR, "riskguard", "gateway")
 

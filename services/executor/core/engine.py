@@ -27,6 +27,7 @@ from libs.common.messages.risk import LimitV1
 from libs.common.messages.target import TargetV1
 from libs.common.risk.rules.price_collar import reference_e4
 from services.executor.core.account import Account, Now
+from services.executor.core.conflicts import Conflicts
 from services.executor.core.effects import Effect, Log, ReadFills, ReadSettlements, SendBatch, SendCancels
 from services.executor.core.epoch import EpochKeeper
 from services.executor.core.exits import DirectOrders
@@ -54,7 +55,7 @@ class Engine:
     seal: Seal
     path: OrderPath = field(default_factory=OrderPath)
     closed_cancel_ns: int = 5 * _S
-    stuck_ns: int = 60 * _S
+    conflicts: Conflicts = field(default_factory=Conflicts)
     position_residual_e2: int = 0
     cash_residual_e6: int = 0
     state: GateState = GateState.STARTING
@@ -69,7 +70,6 @@ class Engine:
     _closed_since_ns: int | None = None
     _cancelled_all_ns: int = 0
     _second_ns: int = 0
-    _stuck: set[str] = field(default_factory=set)
     direct: DirectOrders = field(init=False)
     """What people and flattenings asked for."""
 
@@ -356,6 +356,7 @@ class Engine:
         unknown = sum(order.is_unknown for order in account.orders.live())
         gauges: dict[str, float] = {
             "unknown_open": unknown,
+            "conflicts_open": self.conflicts.count,
             "fees_e6": account.positions.fees_e6,
             "realised_e6": account.positions.realised_e6,
             "pnl_e6": self.pnl_e6(),
@@ -457,13 +458,7 @@ class Engine:
         account.recent_audits.clear()
         effects: list[Effect] = self.quoter.watch_budget(now)
         effects += [effect for m in sorted(account.known_markets()) for effect in account.position_effects(m)]
-        for order in account.orders.unresolved():
-            since_ns = order.unknown_ns if order.is_unknown else max(order.updated_ns, order.answered_ns)
-            is_stuck = now.ns - since_ns > self.stuck_ns
-            if is_stuck and order.client_order_id not in self._stuck:
-                self._stuck.add(order.client_order_id)
-                fields = {"market": order.market, "client_order_id": order.client_order_id}
-                effects.append(Log("ERROR", "unknown order needs an operator", "ERROR", fields))
+        effects += self.conflicts.look(account.orders.unresolved(), now)
         if self.intake.missing_fills(now):
             effects.append(ReadFills())
         for market in account.positions.open_markets:

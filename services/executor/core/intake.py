@@ -96,6 +96,22 @@ class Intake(Answers):
             return []
         return self._apply(order, Evidence.ABSENT, now, reason="never_arrived")
 
+    def on_proof(self, order: OwnOrder, told: VenueOrder | None, now: Now) -> list[Effect]:
+        """Take what reads show of an open order after its group was triggered and listings were clean.
+
+        Nothing of it rests or can come any more. What the venue shows as ended it says itself; what it
+        does not show never was, or if it once named it, has ended with the fills that were told.
+        """
+        if not order.is_live or (told is not None and told.status is VenueOrderStatus.RESTING):
+            return []  # a read that still shows it resting lags: no proof
+        if told is not None:
+            if self._find(told) is not order:
+                return []
+            return self._apply_told(order, told, Evidence.SEEN_RESTING, now)
+        if order.order_id:
+            return self._apply(order, Evidence.SEEN_CANCELLED, now, reason="proven_ended")
+        return self._apply(order, Evidence.ABSENT, now, reason="proven_absent")
+
     def on_fill(self, fill: VenueFill, now: Now) -> list[Effect]:
         """Take a fill from the feed or a read; the second telling changes nothing."""
         account = self.account

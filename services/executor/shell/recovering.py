@@ -115,6 +115,28 @@ class Recovering:
             self._take(fold, message.subject, message.data, message.sequence)
         self.journal = fold
 
+    async def settle(self) -> None:
+        """Settle what older epochs left open: their groups are triggered and nothing of them is listed."""
+        account, number = self._engine.account, self._engine.epoch.number
+        open_orders = [order for order in account.orders.unresolved() if order.epoch < number]
+        if open_orders:
+            await self._until(lambda: self._prove(open_orders), "settle")
+
+    async def _prove(self, open_orders: list[OwnOrder]) -> None:
+        # Well after the trigger, and several times: reads lag.
+        await asyncio.sleep(self._engine.intake.read_lag_ns / 1e9)
+        found: dict[str, VenueOrder] = {}
+        for _ in range(self.recovery.clean_reads):
+            await asyncio.sleep(self._gap_s)
+            told = await self._reader.orders()
+            found |= {one.client_order_id: one for one in told} | {one.order_id: one for one in told}
+        now = self._now()
+        for fill in reversed(await self._reader.fills()):
+            self._perform(self._engine.intake.on_fill(fill, now))
+        for order in open_orders:
+            shown = found.get(order.order_id) or found.get(order.client_order_id)
+            self._perform(self._engine.intake.on_proof(order, shown, now))
+
     async def _read_journal(self) -> None:
         fold = JournalFold()
         # One pass over the whole stream: the order of its messages is the order of what happened.

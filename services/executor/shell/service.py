@@ -45,6 +45,7 @@ from services.executor.shell.publisher import Publisher
 from services.executor.shell.queue_polls import QueuePolls
 from services.executor.shell.recovering import Recovering
 from services.executor.shell.sender import Sender
+from services.executor.shell.settling import Settling
 from services.executor.shell.venue_limits import VenueLimits
 
 _TICK_S = 0.05
@@ -121,6 +122,7 @@ class ExecutorApp:
         self._limits = limits
         self._queue_polls = queue_polls
         mode = ModeSwitch(engine=engine, bus=bus, perform=performer.perform, now=now)
+        settling = Settling(engine=engine, bus=bus, perform=performer.perform)
         self._counter = Counter(
             engine=engine,
             bus=bus,
@@ -128,7 +130,7 @@ class ExecutorApp:
             perform=performer.perform,
             now=now,
             drain=self._drain,
-            others={**direct.endpoints, ENDPOINT: mode.answer},
+            others={**direct.endpoints, **settling.endpoints, ENDPOINT: mode.answer},
         )
         self._connect_effects()
 
@@ -237,7 +239,8 @@ class ExecutorApp:
         self._recovering.recovery.again()
         number = engine.epoch.number
         await self._recovering.clean([group for group in self._leadership.groups if group.epoch < number])
-        # Rebuilding is for a process without memory; ours has it, so these steps have nothing to do.
+        # Rebuilding is for a process without memory; ours has it, and settles only what it left open.
+        await self._recovering.settle()
         self._recovering.recovery.done(RecoveryStep.REBUILD)
         self._recovering.recovery.done(RecoveryStep.RESOLVE_INTENTS)
         engine.reread = True

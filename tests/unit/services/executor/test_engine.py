@@ -476,5 +476,5 @@ def test_order_that_no_read_can_settle_is_reported_once_after_a_minute() -> None
     for _ in range(3):
         desk.later(61)
         effects = desk.engine.on_tick(desk.now)
-        reports += [e for e in effects if isinstance(e, Log) and e.event_type == "ERROR"]
+        reports += [e for e in effects if isinstance(e, Log) and e.event_type == "ORDER_CONFLICT"]
     assert [report.fields["client_order_id"] for report in reports] == [bid.client_order_id]
