@@ -86,14 +86,20 @@ class Performer:
                 self._act(effect)
             elif isinstance(effect, WriteLatch):
                 self._latch.write(effect)
-            elif isinstance(effect, PublishPosition):
-                self._position_s = self._position_s if self._positions else now_s
-                self._positions[effect.position.market] = effect.position
             else:
-                self._telling.append((now_s, effect))
+                self._keep(effect, now_s)
         if effects:
             self._wake.set()
             self.on_changed()
+
+    def _keep(self, effect: Effect, now_s: float) -> None:
+        if isinstance(effect, PublishPosition):
+            self._position_s = self._position_s if self._positions else now_s
+            self._positions[effect.position.market] = effect.position
+            return
+        if isinstance(effect, RecordOrder):
+            self.on_order(effect.order)  # now: its next change may be asked for before it is told
+        self._telling.append((now_s, effect))
 
     def _act(self, effect: MakeGroup | ReadOrder | Confirmed) -> None:
         if isinstance(effect, MakeGroup):
@@ -124,7 +130,7 @@ class Performer:
 
     # From its plan to the wire an order waits for the disk, for other processes on the same cores and for a
     # few turns of this loop; a line told or a position published meanwhile would make it wait for that too.
-    # Bounded by the age of what is told: where orders leave without pause, fills must not pile up behind them.
+    # Bounded by the age of what is told: where orders leave without pause, fills must not pile up.
     async def _let_orders_pass(self, queued_s: float) -> None:
         loop = asyncio.get_running_loop()
         until_s = queued_s + _PASS_S_MAX
@@ -142,7 +148,6 @@ class Performer:
             self._log.event(effect.event_type, effect.message, level=effect.level, **effect.fields)
         elif isinstance(effect, RecordOrder):
             self._publisher.order(effect.order, self._engine.epoch.number)
-            self.on_order(effect.order)
         elif isinstance(effect, RecordFill):
             self._publisher.fill(effect.fill)
         elif isinstance(effect, RecordAudit):

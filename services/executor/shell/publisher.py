@@ -24,7 +24,8 @@ from libs.common.subjects import Subjects
 _WAITING_MAX = 50_000
 _RETRY_S = 0.25
 _IN_FLIGHT_MAX = 4
-_IN_FLIGHT_BESIDE_INTENTS = 1
+_MANY = 64
+"""So many records waiting are stored several at a time, unless an intent is on its way."""
 _LINGER_S = 0.02
 _LINGER_MAX_S = 0.1
 """An intent, which an order waits for, must not queue behind records that nobody waits for: they
@@ -116,16 +117,17 @@ class Publisher:
             self.failures += 1
 
     async def run(self) -> None:
-        """Append for ever, in order, a few under way at a time.
+        """Append for ever, in order, one under way at a time, a few where many wait.
 
-        One at a time would fall behind in a burst: an acknowledgement takes a
+        One at a time would fall behind in a long burst: an acknowledgement takes a
         synced write and two hops. One connection keeps the order; a record that
         has to be repeated may follow its successors, which carry their versions.
         """
         while True:
             await self._linger()
             while self._waiting:
-                most = _IN_FLIGHT_BESIDE_INTENTS if self._intents_open else _IN_FLIGHT_MAX
+                # One at a time else: an intent that comes now has at most that one before it.
+                most = _IN_FLIGHT_MAX if len(self._waiting) > _MANY and not self._intents_open else 1
                 batch = list(itertools.islice(self._waiting, most))
                 for item in batch:
                     self._replaceable.pop(item.order_key, None)
