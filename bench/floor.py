@@ -7,28 +7,40 @@ time runs from the frame's arrival in the first process to the moment before
 the request's bytes leave the third, as the executor measures its own: all
 processes share the machine's monotonic clock.
 
-`python -m bench.floor` prints the percentiles; `measure` is what the other
-benches call so that floor and figure come from one run.
+`measure` runs the chain alone on an idle machine, a frame every two milliseconds.
+`chain` yields it for somebody else's server, so that `living.py` can send single
+frames through it while a whole Dora trades (ADR 0017): frames of its own at random
+times, and, given a `Venue`, now and then one of the very frames that marketdata gets,
+at the moment it gets it. `python -m bench.floor` prints the percentiles of the first.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import random
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import msgspec
 import nats
 import uvloop
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import StorageType, StreamConfig
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from bench.nats_process import NatsProcess
+from libs.common.kalshi.session import FeedSession
+from libs.common.kalshi.signing import Signer
 
 _FRAME = json.dumps(
     {
@@ -70,22 +82,77 @@ def percentiles(values_us: list[float]) -> Percentiles:
     return Percentiles(ordered[round(last * 0.50)], ordered[round(last * 0.99)], len(ordered))
 
 
-async def _first(ws_url: str, nats_url: str) -> None:
-    bus = await nats.connect(nats_url, pending_size=0)
-    async with connect(ws_url, compression=None) as ws:
-        async for _ in ws:
-            await bus.publish("floor.a", str(time.monotonic_ns()).encode())
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A NATS server and who we are there; no user where it asks for none."""
+
+    url: str
+    user: str = ""
+    password: str = ""
+
+    async def connect(self) -> Client:
+        """Return a connection that buffers nothing over a break, as the services' own."""
+        login = {"user": self.user, "password": self.password} if self.user else {}
+        return await nats.connect(self.url, pending_size=0, **login)
 
 
-async def _relay(nats_url: str) -> None:
-    bus = await nats.connect(nats_url, pending_size=0)
+class Venue(msgspec.Struct, frozen=True):
+    """A venue whose book changes are probed too."""
+
+    ws_url: str
+    key_id: str
+    key_file: str
+    markets: tuple[str, ...]
+    share: float
+    """Of the frames, picked at random."""
+
+
+def is_ticks_turn() -> bool:
+    """Return whether it is the turn of the venue's frames: the two kinds of probes take turns by the second.
+
+    One at a time is what makes it the floor: no frame waits for another one's disk.
+    """
+    return time.monotonic_ns() // 1_000_000_000 % 2 == 1
+
+
+async def _first(server: Server, ws_url: str, venue: Venue | None) -> None:
+    bus = await server.connect()
+    async with asyncio.TaskGroup() as tasks:
+        if venue is not None:
+            tasks.create_task(_tap(bus, venue))
+        async with connect(ws_url, compression=None) as ws:
+            async for _ in ws:
+                await bus.publish("floor.a", f"own {time.monotonic_ns()}".encode())
+
+
+async def _tap(bus: Client, venue: Venue) -> None:
+    """Send a few of the venue's frames down the chain, looking into none of them."""
+    signed = Signer.from_file(venue.key_id, Path(venue.key_file)).headers(
+        "GET", urlsplit(venue.ws_url).path, time.time_ns() // 1_000_000
+    )
+    session = FeedSession(("orderbook_delta",))
+    chance = random.Random(1)
+    free_ns = 0
+    async with connect(venue.ws_url, additional_headers=signed, compression=None, proxy=None) as ws:
+        for command in session.open(venue.markets):
+            await ws.send(command.decode())
+        while True:
+            await ws.recv(decode=False)
+            now_ns = time.monotonic_ns()
+            if chance.random() < venue.share and is_ticks_turn() and now_ns > free_ns:
+                free_ns = now_ns + 30_000_000
+                await bus.publish("floor.a", f"tick {now_ns}".encode())
+
+
+async def _relay(server: Server) -> None:
+    bus = await server.connect()
     subscription = await bus.subscribe("floor.a")
     async for message in subscription.messages:
         await bus.publish("floor.b", message.data)
 
 
-async def _last(nats_url: str, http_port: int) -> None:
-    bus = await nats.connect(nats_url, pending_size=0)
+async def _last(server: Server, http_port: int) -> None:
+    bus = await server.connect()
     stream = bus.jetstream()
     reader, writer = await asyncio.open_connection("127.0.0.1", http_port)
     subscription = await bus.subscribe("floor.b")
@@ -107,42 +174,71 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.close()
 
 
-async def _drive(nats_url: str, rounds: int, warm_up: int) -> Percentiles:
-    connected = asyncio.Event()
-    sockets: list[ServerConnection] = []
+class Chain:
+    """The three processes, ready for frames; one at a time."""
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self._socket = socket
+        self._waiter: asyncio.Future[float] | None = None
+        self.ticks_us: list[float] = []
+        """Of the venue's own frames so far."""
+
+    async def send(self) -> float:
+        """Send a frame in at one end and return the microseconds until its request left at the other.
+
+        Raises:
+            TimeoutError: Nothing came out in ten seconds.
+        """
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._socket.send(_FRAME)
+        async with asyncio.timeout(10):
+            return await self._waiter
+
+    async def on_done(self, message: Msg) -> None:
+        """Take what came out at the other end."""
+        kind, arrived, left = message.data.split()
+        took_us = (int(left) - int(arrived)) / 1000
+        if kind == b"tick":
+            self.ticks_us.append(took_us)
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(took_us)
+
+
+@contextlib.asynccontextmanager
+async def chain(server: Server, venue: Venue | None = None) -> AsyncIterator[Chain]:
+    """Yield the chain over a server; its stream and its processes are made here, the processes ended."""
+    connected: asyncio.Future[ServerConnection] = asyncio.get_running_loop().create_future()
 
     async def keep(socket: ServerConnection) -> None:
-        sockets.append(socket)
-        connected.set()
+        connected.set_result(socket)
         await socket.wait_closed()
 
-    bus = await nats.connect(nats_url)
+    bus = await server.connect()
     await bus.jetstream().add_stream(
         StreamConfig(name="FLOOR", subjects=["floor.journal"], storage=StorageType.FILE)
     )
-    done = await bus.subscribe("floor.done")
     http = await asyncio.start_server(_answer, "127.0.0.1", 0)
     http_port = http.sockets[0].getsockname()[1]
     async with serve(keep, "127.0.0.1", 0, compression=None) as ws:
         ws_url = f"ws://127.0.0.1:{next(iter(ws.sockets)).getsockname()[1]}"
-        command = [sys.executable, "-m", "bench.floor", "--nats", nats_url]
-        start = asyncio.create_subprocess_exec
-        children = [
-            await start(*command, "--role", "last", "--http", str(http_port)),
-            await start(*command, "--role", "relay"),
-        ]
-        await asyncio.sleep(1.5)  # subscriptions of the first two stand before the third can speak
-        children.append(await start(*command, "--role", "first", "--ws", ws_url))
+        command = [sys.executable, "-m", "bench.floor", "--nats", server.url, "--user", server.user]
+
+        async def start(*role: str) -> asyncio.subprocess.Process:
+            process = await asyncio.create_subprocess_exec(
+                *command, "--role", *role, stdin=asyncio.subprocess.PIPE
+            )
+            assert process.stdin is not None
+            # Not among the arguments, which everybody can read.
+            process.stdin.write(server.password.encode() + b"\n" + msgspec.json.encode(venue) + b"\n")
+            return process
+
+        children = [await start("last", "--http", str(http_port)), await start("relay")]
         try:
-            await asyncio.wait_for(connected.wait(), 20)
-            times_us: list[float] = []
-            for number in range(rounds + warm_up):
-                await sockets[0].send(_FRAME)
-                message = await done.next_msg(timeout=10)
-                arrived, left = message.data.split()
-                if number >= warm_up:
-                    times_us.append((int(left) - int(arrived)) / 1000)
-                await asyncio.sleep(0.002)
+            await asyncio.sleep(1.5)  # subscriptions of the first two stand before the third can speak
+            children.append(await start("first", "--ws", ws_url))
+            hops = Chain(await asyncio.wait_for(connected, 20))
+            await bus.subscribe("floor.done", cb=hops.on_done)
+            yield hops
         finally:
             for child in children:
                 child.terminate()
@@ -150,6 +246,16 @@ async def _drive(nats_url: str, rounds: int, warm_up: int) -> Percentiles:
                 await child.wait()
     http.close()
     await bus.close()
+
+
+async def _drive(nats_url: str, rounds: int, warm_up: int) -> Percentiles:
+    times_us: list[float] = []
+    async with chain(Server(nats_url)) as hops:
+        for number in range(rounds + warm_up):
+            took_us = await hops.send()
+            if number >= warm_up:
+                times_us.append(took_us)
+            await asyncio.sleep(0.002)
     return percentiles(times_us)
 
 
@@ -164,18 +270,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--role", choices=["first", "relay", "last"])
     parser.add_argument("--nats", default="")
+    parser.add_argument("--user", default="")
     parser.add_argument("--ws", default="")
     parser.add_argument("--http", type=int, default=0)
     arguments = parser.parse_args()
-    if arguments.role == "first":
-        uvloop.run(_first(arguments.ws, arguments.nats))
-    elif arguments.role == "relay":
-        uvloop.run(_relay(arguments.nats))
-    elif arguments.role == "last":
-        uvloop.run(_last(arguments.nats, arguments.http))
-    else:
+    if arguments.role is None:
         floor = measure()
         print(f"floor p50 {floor.p50_us:.0f} us, p99 {floor.p99_us:.0f} us over {floor.samples} rounds")
+        return
+    server = Server(arguments.nats, arguments.user, sys.stdin.readline().strip())
+    if arguments.role == "first":
+        venue = msgspec.json.decode(sys.stdin.readline(), type=Venue | None)
+        uvloop.run(_first(server, arguments.ws, venue))
+    elif arguments.role == "relay":
+        uvloop.run(_relay(server))
+    else:
+        uvloop.run(_last(server, arguments.http))
 
 
 if __name__ == "__main__":

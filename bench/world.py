@@ -10,36 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from libs.cli.runfile import NotRunning, RunFile, read
 
 READY_S = 90.0
-
-
-def demo(seconds: int, *options: str) -> dict[str, Any]:
-    """Run the demo to its end and return its summary.
-
-    Raises:
-        RuntimeError: The demo did not end well; the text has its last lines.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "libs.cli", "demo", "--duration", str(seconds), *options],
-            env={**os.environ, "DORA_VAR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds * 4 + 120,
-        )
-        summary = Path(folder) / "demo" / "summary.json"
-        if done.returncode or not summary.exists():
-            raise RuntimeError(
-                f"demo that exits 0, was {done.returncode}: {done.stdout[-1500:]}{done.stderr[-500:]}"
-            )
-        return msgspec.json.decode(summary.read_bytes(), type=dict[str, Any])
 
 
 @contextlib.contextmanager
