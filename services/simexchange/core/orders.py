@@ -7,7 +7,8 @@ never free again (kalshi-api 11.4), and an executed order is still listed.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from libs.common.domain.side import Side
 from libs.common.domain.units import DOLLAR_E4
@@ -95,8 +96,11 @@ class Order:
 
     def copy(self) -> Order:
         """Return the order as it stands now."""
-        return replace(self)
+        return Order(*_values(self))  # a quarter of what `replace` costs, and a halt copies thousands
 
     def leg_price_e4(self) -> int:
         """Return what one contract costs to open at the limit: YES at p costs p, NO one dollar minus p."""
         return self.price_e4 if self.side is Side.BID else DOLLAR_E4 - self.price_e4
+
+
+_values = attrgetter(*(field.name for field in fields(Order)))
