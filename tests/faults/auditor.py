@@ -9,7 +9,7 @@ At rest, with `R` for what the newest leader says:
 R1 Every order that ever was is known to R as it is at the venue, or ended there.
 R2 Every fill is booked once by R and journalled once, with the decision of its order.
 R3 Positions and cash of R equal the venue's.
-R4 Every intent has a fate: a result, a final record, or a record by a later leader.
+R4 Every intent has a fate in the journal: refused, unsent, or an end that somebody recorded.
 R5 What is wanted rests, once, and nothing else does. (liveness)
 """
 
@@ -22,10 +22,19 @@ from libs.common.bus.api import Message
 from libs.common.bus.memory import MemoryBroker
 from libs.common.domain.ids import parse_client_order_id
 from libs.common.messages.base import WireDecoder
-from libs.common.messages.execution import Action, EpochV1, FillV1, IntentItemV1, IntentV1
+from libs.common.messages.execution import (
+    Action,
+    EpochV1,
+    FillV1,
+    IntentItemV1,
+    IntentV1,
+    OrderV1,
+    ResultV1,
+)
 from libs.common.messages.target import QuoteV1
 from libs.common.subjects import Subjects
 from services.executor.core.engine import Engine
+from services.executor.core.order_life import TERMINAL
 from services.simexchange.core.events import Event, OrderChanged
 from services.simexchange.core.orders import Order
 from services.simexchange.core.venue import Venue
@@ -34,6 +43,8 @@ HALT_NS = 20_000_000
 _INTENT = WireDecoder(IntentV1)
 _EPOCH = WireDecoder(EpochV1)
 _FILL = WireDecoder(FillV1)
+_ORDER = WireDecoder(OrderV1)
+_RESULT = WireDecoder(ResultV1)
 
 
 @dataclass
@@ -147,6 +158,26 @@ class Auditor:
         real = Counter((fill.trade_id, fill.order_id) for fill in account.fills)
         if told != real:
             return f"R2 fills journalled {sum(told.values())}, at the venue {sum(real.values())}"
+        return self._fates()
+
+    def _fates(self) -> str:
+        ended: set[str] = set()
+        unborn: set[str] = set()
+        for message in self.broker.stored("dora.sim.order.>"):
+            record = _ORDER.decode(message.data)
+            if record.state in TERMINAL:
+                ended.add(record.client_order_id)
+        for message in self.broker.stored("dora.sim.exec.result.>"):
+            for item in _RESULT.decode(message.data).items:
+                if item.outcome in ("refused", "unsent"):
+                    unborn.add(item.client_order_id)
+        orders = {order.client_order_id: order for order in self.venue.accounts[self.account].orders.values()}
+        for client in self.items:
+            order = orders.get(client)
+            if order is None and client not in ended | unborn:
+                return f"R4 nobody wrote down that {client} never was"
+            if order is not None and not order.is_resting and client not in ended:
+                return f"R4 nobody wrote down that {client} has ended"
         return ""
 
     def at_rest(self, engine: Engine) -> None:

@@ -35,7 +35,7 @@ class ProcessBus(MemoryBus):
         self._process.leave(
             Kind.TELL,
             f"publish {_family(subject)}",
-            lambda: self._process.loop.in_world(
+            lambda _: self._process.loop.in_world(
                 LATENCY_NS, lambda: _nothing(self.broker.publish(subject, data, sent))
             ),
         )

@@ -24,7 +24,7 @@ from services.simexchange.shell.rest import RestFace
 from tests.faults.line import Asked, Door, Wire
 from tests.faults.loop import VirtualLoop
 from tests.faults.machine import KEY_ID, WorldClock
-from tests.faults.process import Kind, Process
+from tests.faults.process import Fate, Kind, Process
 
 MS: Final = 1_000_000
 ACCOUNT: Final = "main"
@@ -167,5 +167,10 @@ async def run_feed(
             if told is not None:
                 await told
         if session.has_commands:
-            commands = partial(say, session.commands())
-            process.leave(Kind.READ, "feed command", partial(process.loop.in_world, FEED_NS, commands))
+            process.leave(
+                Kind.READ, "feed command", partial(_send, process, partial(say, session.commands()))
+            )
+
+
+def _send(process: Process, act: Callable[[], None], _: Fate) -> None:
+    process.loop.in_world(FEED_NS, act)

@@ -208,12 +208,17 @@ class _Walk:
 
 
 def singles(plan: Plan, point: Point) -> tuple[Act, ...]:
-    """End or pause the first life at each of its points; cancel and stop it at each of its awaits."""
+    """End or pause the first life at each of its points; cancel and stop it at each of its awaits.
+
+    And lose each request of its, or its answer, without any end.
+    """
     if plan or point.life != 1:
         return ()
     acts: list[Act] = [Act.CRASH, Act.SUSPEND]
     if point.kind is Kind.EFFECT:
         acts.append(Act.SLEEP)
+        if point.what != "write latch":
+            acts += [Act.LOSE_REQUEST, Act.LOSE_ANSWER]
     if point.kind is Kind.AWAIT:
         acts += [Act.CANCEL, Act.STOP]
     return tuple(acts)

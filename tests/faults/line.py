@@ -13,7 +13,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 from services.simexchange.shell.rest import RestFace
-from tests.faults.process import Kind, Process
+from tests.faults.process import Fate, Kind, Process
 
 OUT_NS: Final = 1_500_000
 BACK_NS: Final = 2_500_000
@@ -86,16 +86,22 @@ class Wire(asyncio.Transport):
         what = " ".join(asked)
         loop = self._process.loop
 
-        def there() -> None:
+        def leave(fate: Fate) -> None:
+            if fate is Fate.NO_REQUEST:
+                loop.in_world(CUT_NS, lambda: self._process.hear(self._cut))
+            else:
+                loop.in_world(OUT_NS, lambda: there(fate))
+
+        def there(fate: Fate) -> None:
             if kind is Kind.EFFECT:
                 self._process.arrive(what)
             answer = self._door.answer(asked, bytes(data))
-            if answer is None:
+            if answer is None or fate is Fate.NO_ANSWER:
                 loop.in_world(CUT_NS, lambda: self._process.hear(self._cut))
             else:
                 loop.in_world(BACK_NS, lambda: self._process.hear(lambda: self._back(answer)))
 
-        self._process.leave(kind, what, lambda: loop.in_world(OUT_NS, there))
+        self._process.leave(kind, what, leave)
 
     def abort(self) -> None:
         """Forget the connection."""

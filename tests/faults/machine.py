@@ -77,7 +77,7 @@ class ShelfLatch(LatchFile):
 
     def _write(self, record: Any) -> None:
         data = msgspec.json.encode(record)
-        self._process.leave(Kind.EFFECT, "write latch", lambda: setattr(self._shelf, "data", data))
+        self._process.leave(Kind.EFFECT, "write latch", lambda _: setattr(self._shelf, "data", data))
 
 
 class AtOnce:

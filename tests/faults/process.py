@@ -41,6 +41,10 @@ class Act(enum.StrEnum):
     """Its task is cancelled: CancelledError at every await that it stands in."""
     STOP = "stop"
     """It is asked to stop in order (SIGTERM)."""
+    LOSE_REQUEST = "lose-request"
+    """What is about to leave never arrives."""
+    LOSE_ANSWER = "lose-answer"
+    """What is about to leave arrives and is done, and its answer is lost."""
     WAKE = "wake"
     """Whoever sleeps wakes up now; the process itself goes on."""
 
@@ -73,6 +77,18 @@ class Point:
 Decide = Callable[[Point], Act]
 
 
+class Fate(enum.Enum):
+    """What becomes of something that left."""
+
+    WHOLE = enum.auto()
+    NO_REQUEST = enum.auto()
+    NO_ANSWER = enum.auto()
+
+
+_FATES = {Act.LOSE_REQUEST: Fate.NO_REQUEST, Act.LOSE_ANSWER: Fate.NO_ANSWER}
+Leaving = Callable[[Fate], None]
+
+
 class State(enum.Enum):
     """Whether it takes steps."""
 
@@ -102,7 +118,7 @@ class Process:
     _asleep_since_ns: int = 0
     _is_suspended: bool = False
     _steps: list[asyncio.Handle] = field(default_factory=list)
-    _held: list[Callable[[], None]] = field(default_factory=list)
+    _held: list[Leaving] = field(default_factory=list)
     _timers: list[tuple[int, int, asyncio.TimerHandle]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -128,14 +144,15 @@ class Process:
 
     # What it does outwards
 
-    def leave(self, kind: Kind, what: str, act: Callable[[], None]) -> None:
+    def leave(self, kind: Kind, what: str, act: Leaving) -> None:
         """Let something leave the process, unless it ends or falls asleep right before."""
+        fate = Fate.WHOLE
         if self.state is State.RUNNING:
-            self._reach(kind, what)
+            fate = self._reach(kind, what)
         if self.state is State.PAUSED:
             self._held.append(act)
         elif self.state is State.RUNNING:
-            act()
+            act(fate)
 
     def arrive(self, what: str) -> None:
         """Note that something of its own takes effect outside."""
@@ -150,6 +167,12 @@ class Process:
     async def turn(self, act: Callable[[], Any], what: str, kind: Kind = Kind.READ) -> Any:
         """Ask somebody outside and return the answer; there and back take time."""
         answer: asyncio.Future[Any] = self.loop.create_future()
+        fated: list[Fate] = []
+
+        def leave(fate: Fate) -> None:
+            fated.append(fate)
+            if fate is not Fate.NO_REQUEST:
+                self.loop.in_world(LATENCY_NS, there)
 
         def there() -> None:
             if kind is Kind.EFFECT:
@@ -158,7 +181,8 @@ class Process:
                 result, error = act(), None
             except Exception as e:  # noqa: BLE001 - carried to who asked
                 result, error = None, e
-            self.loop.in_world(LATENCY_NS, lambda: self.hear(lambda: settle(result, error)))
+            if fated[0] is not Fate.NO_ANSWER:
+                self.loop.in_world(LATENCY_NS, lambda: self.hear(lambda: settle(result, error)))
 
         def settle(result: Any, error: Exception | None) -> None:
             if answer.done():
@@ -168,7 +192,7 @@ class Process:
             else:
                 answer.set_result(result)
 
-        self.leave(kind, what, lambda: self.loop.in_world(LATENCY_NS, there))
+        self.leave(kind, what, leave)
         return await answer
 
     # Its fate
@@ -196,15 +220,16 @@ class Process:
         self.behind_ns += slept_ns
         held, self._held = self._held, []
         for act in held:
-            act()
+            act(Fate.WHOLE)
         steps, self._steps = self._steps, []
         for handle in steps:
             self.loop.put_ready(handle)
         for when_ns, _, handle in sorted(self._timers, key=lambda timer: timer[:2]):
             self.loop.put_timer(when_ns + slept_ns, handle)
 
-    def _reach(self, kind: Kind, what: str) -> None:
+    def _reach(self, kind: Kind, what: str) -> Fate:
         self.points += 1
         act = self.decide(Point(self.life, self.points, kind, what, self.loop.now_ns))
-        if act is not Act.GO:
+        if act is not Act.GO and act not in _FATES:
             self.on_act(self, act)
+        return _FATES.get(act, Fate.WHOLE)
