@@ -84,14 +84,14 @@ def look(desk: RiskDesk, order: Order, holding: Holding) -> RiskView:
 yes_or_not = st.sampled_from((True, True, True, False, None))
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(events(st.just(True)))
 def test_exclusive_event_loses_what_its_worst_state_loses(event: dict[str, Holding]) -> None:
     desk = a_desk((market, "E", holding) for market, holding in event.items())
     assert desk.event_e6("E") == desk.account_e6 == by_force_e6(event)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(events(yes_or_not))
 def test_one_market_whose_flag_is_unknown_or_down_makes_all_of_them_add_up(
     event: dict[str, Holding],
@@ -100,7 +100,7 @@ def test_one_market_whose_flag_is_unknown_or_down_makes_all_of_them_add_up(
     assert desk.event_e6("E") == by_force_e6(event)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(events(st.just(True)), st.data())
 def test_markets_that_nobody_told_of_change_nothing_that_they_could_win(
     event: dict[str, Holding], data: st.DataObject
@@ -112,7 +112,7 @@ def test_markets_that_nobody_told_of_change_nothing_that_they_could_win(
     assert desk.event_e6("E") == by_force_e6(whole)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(events(yes_or_not), st.data())
 def test_view_of_an_order_foresees_the_worst_case_with_it(
     event: dict[str, Holding], data: st.DataObject
@@ -133,7 +133,7 @@ def test_view_of_an_order_foresees_the_worst_case_with_it(
     assert desk.account_e6 == after_e6 + view.account_others_e6
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abcde"), st.sampled_from(("E", "F")), holdings(yes_or_not)),

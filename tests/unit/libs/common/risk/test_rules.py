@@ -310,7 +310,7 @@ views = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     view=views,
     side=st.sampled_from(Side),
@@ -337,7 +337,7 @@ def test_rule_never_passes_more_where_it_refuses_less(
             assert rule.check(larger, view) is not None, rule
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     view=views,
     side=st.sampled_from(Side),
