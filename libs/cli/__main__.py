@@ -307,7 +307,7 @@ def orders(
     if as_json:
         typer.echo(_json(shown))
     else:
-        Console().print(open_orders.table(shown))
+        Console(width=None if sys.stdout.isatty() else 200).print(open_orders.table(shown))
 
 
 @state_app.command("open-orders")

@@ -20,6 +20,8 @@ class _Answer(msgspec.Struct, frozen=True):
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _COLUMNS: Final = ("market", "side", "price", "size", "filled", "status", "created", "order", "ours")
+_LONG: Final = ("created", "order", "ours")
+"""Broken into lines where a terminal is narrow; an id that is cut off cannot be asked for."""
 
 
 async def ask(bus: Bus, subjects: Subjects, *, market: str = "", state: str = "") -> OpenOrders:
@@ -40,7 +42,7 @@ def table(shown: OpenOrders) -> Table:
     """Return the orders for a terminal."""
     found = Table(header_style="bold", title=f"open orders, {shown.last_updated}", title_justify="left")
     for name in _COLUMNS:
-        found.add_column(name, no_wrap=True)
+        found.add_column(name, no_wrap=name not in _LONG, overflow="fold")
     for order_id, one in shown.orders.items():
         found.add_row(
             one.market_id,

@@ -41,13 +41,14 @@ _DECODERS: Final[dict[str, WireDecoder[Any]]] = {
     "audit.decision": WireDecoder(DecisionBatchV1),
 }
 _NS_PER_S: Final = 1_000_000_000
+_FIRST: Final = {"book": 0, "decision": 1}
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened."""
 
     at: str
-    """When its record was stored, RFC 3339: one clock for all streams."""
+    """When its record was stored, RFC 3339: the server's one clock for all streams."""
     what: str
     """``book``, ``decision``, ``intent``, ``result``, ``order``, ``fill``, ``audit``, ``halt`` …"""
     stream: str
@@ -109,7 +110,7 @@ async def trace(bus: Bus, subjects: Subjects, asked: str) -> Trace:
     found = [step async for step in _exec(bus, subjects, names)]
     found += [step async for step in _audit(bus, subjects, names)]
     if found:
-        stored = sorted(_ns(step.at) for step in found if step.what not in ("book", "decision"))
+        stored = sorted(_ns(step.at) for step in found if step.what not in _FIRST)
         span = (stored[0], stored[-1]) if stored else (0, 0)
         found += [step async for step in _between(bus, subjects, span)]
     return Trace(
@@ -130,9 +131,25 @@ def _named(asked: str) -> Names:
 
 
 def _in_order(steps: list[Step]) -> Iterable[Step]:
-    # A decision's record is stored in batches, after what it led to; it came first all the same.
-    rank = {"book": 0, "decision": 1}
-    return sorted(steps, key=lambda step: (rank.get(step.what, 2), _ns(step.at), step.stream, step.sequence))
+    """Return the steps by time: a decision by its book's, but never after what it led to.
+
+    Its record is stored in batches, after the orders that came of it; its book has the
+    exchange's time, whose clock is not ours.
+    """
+    led: dict[str, int] = {}
+    for step in steps:
+        if step.what == "intent":
+            decision, at_ns = str(step.detail["decision_id"]), _ns(step.at)
+            led[decision] = min(at_ns, led.get(decision, at_ns))
+
+    def key(step: Step) -> tuple[int, int, str, int]:
+        rank = _FIRST.get(step.what)
+        if rank is None:
+            return _ns(step.at), len(_FIRST), step.stream, step.sequence
+        as_of_ns = int(step.detail["as_of_ms"]) * 1_000_000
+        return min(as_of_ns, led.get(str(step.detail["decision_id"]), as_of_ns)), rank, "", step.sequence
+
+    return sorted(steps, key=key)
 
 
 async def _exec(bus: Bus, subjects: Subjects, names: Names) -> AsyncIterator[Step]:
@@ -222,6 +239,7 @@ async def _between(bus: Bus, subjects: Subjects, span: tuple[int, int]) -> Async
 
 def _book(target: TargetV1) -> dict[str, Any]:
     return {
+        "decision_id": target.decision_id,
         "market": target.market,
         "producer": target.book_producer,
         "sequence": target.book_sequence,
@@ -234,6 +252,7 @@ def _decision(target: TargetV1) -> dict[str, Any]:
     return {
         "decision_id": target.decision_id,
         "market": target.market,
+        "as_of_ms": target.book_as_of_ms,
         "strategy": target.strategy,
         "config_revision": target.config_revision,
         "fair_e4": target.fair_e4,

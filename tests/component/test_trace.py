@@ -26,7 +26,7 @@ from tests.support.executor_builders import a_quote, a_target
 from tests.support.executor_world import Executor, World, executor_world
 from tests.support.nats_server import own_server
 
-BID, ASK = a_quote(Side.BID, 6_000, 500), a_quote(Side.ASK, 6_300, 1_250)
+ASK = a_quote(Side.ASK, 6_300, 1_250)
 
 
 @pytest.fixture
@@ -35,21 +35,24 @@ async def world(streams_url: str, connect: Connect, tmp_path: Path) -> AsyncIter
         yield made
 
 
-async def decide(world: World) -> str:
+async def decide(world: World, *, sequence: int = 7, bid_e4: int = 6_000) -> str:
     """Let a strategy want both sides, say so, and write down why; return the decision id."""
     now_ms = time.time_ns() // 1_000_000
     target = a_target(
-        BID,
+        a_quote(Side.BID, bid_e4, 500),
         ASK,
         market=world.market,
-        sequence=7,
+        sequence=sequence,
+        book_as_of_ms=now_ms,
         expires_ms=now_ms + 60_000,
         stages=(StageV1(stage="inventory", bid_ticks_e2=-150, ask_ticks_e2=0, reason="long"),),
         silences=(SilenceV1(side=Side.ASK, reason="none_really"),),
         fair_e4=6_150.0,
     )
     batch = DecisionBatchV1(instance="s", run="run", targets=(target,))
-    await world.bus.append(world.subjects.of("audit.decision", "s"), encode(batch), msg_id="decision")
+    await world.bus.append(
+        world.subjects.of("audit.decision", "s"), encode(batch), msg_id=f"decision-{sequence}"
+    )
     await world.bus.publish(world.subjects.of("target", world.market), encode(target))
     return target.decision_id
 
@@ -114,6 +117,29 @@ async def test_trace_tells_an_order_from_the_book_to_its_end_by_any_of_its_names
     ):
         assert words in text, text
     assert msgspec.json.decode(msgspec.json.encode(by_ours), type=Trace) == by_ours
+
+
+async def test_trace_puts_a_later_decision_before_the_amend_that_it_led_to(world: World) -> None:
+    await world.resume()
+    executor = await world.start()
+    first = await decide(world)
+    await world.until_resting(2)
+    bid = next(o for o in executor.engine.account.orders.all() if o.side is Side.BID)
+    await eventually(lambda: bid.order_id and executor.app.status().gauges["journal_waiting"] == 0)
+    second = await decide(world, sequence=8, bid_e4=5_900)
+    await eventually(lambda: bid.price_e4 == 5_900)
+    await eventually(lambda: executor.app.status().gauges["journal_waiting"] == 0)
+
+    told = await trace(world.bus, world.subjects, bid.client_order_id)
+
+    intents = [step.detail["decision_id"] for step in told.steps if step.what == "intent"]
+    assert intents == [first, second]
+    assert [step.what for step in told.steps if step.what in ("decision", "intent")] == [
+        "decision",
+        "intent",
+        "decision",
+        "intent",
+    ]
 
 
 async def test_trace_of_what_nobody_knows_is_empty(world: World) -> None:
