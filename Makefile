@@ -13,7 +13,7 @@ GATE_TESTS := tests/unit/libs/common/risk tests/property/test_event_states.py $(
 GATE_CODE := libs/common/risk/*,$(subst $() ,,$(foreach n,approval seal risk_desk event_sums pace shard_cash,services/executor/core/$(n).py,))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property cov-gate contract component replay test-faults-executor system bench bench-halt lock clean .runtime
+.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property cov-gate contract component replay test-faults-executor system bench bench-halt bench-budget lock clean .runtime
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,9 @@ bench: setup ## measure, print and write var/bench.json
 
 bench-halt: setup ## halt HALTS=1000 times in each scenario, with 5,000 orders on three shards
 	@$(PY) -m bench.halts
+
+bench-budget: setup ## the write budget over HOURS=24 simulated hours, against the venue's bucket rules
+	@$(PY) -m bench.budget --hours $(or $(HOURS),24)
 
 lock: setup ## compile requirements/*.txt from the .in files
 	@cd requirements && ../$(COMPILE) -o runtime.txt runtime.in && ../$(COMPILE) -o dev.txt dev.in

@@ -95,20 +95,23 @@ def _save_calls(
 ) -> None:
     spare = left.get(UNSCOPED, 0)
     chosen: list[int] = []
-    # Creates first: alone they cost a call and gain nothing. Amends keep an order's name and one round trip.
     singles = [
         index for index, way in enumerate(ways) if way is Way.SINGLE and loads[index].batch is not None
     ]
-    for index in sorted(singles, key=lambda index: loads[index].is_move):
+    # The unscoped bucket's own shard first: there a batch costs a cancel more and takes from nobody else.
+    # Then creates: alone they cost a call and gain nothing. Amends keep an order's name and a round trip.
+    singles.sort(key=lambda index: (loads[index].shard > UNSCOPED, loads[index].is_move))
+    for index in singles:
         load = loads[index]
         assert load.batch is not None, load
         assert load.single is not None, load
         if load.is_move and not moves_min:
             continue
-        back = load.beside if load.shard > UNSCOPED else load.single + load.beside
-        if spare - (load.batch - back) < low_water:
-            break
-        spare -= load.batch - back
+        is_own = load.shard <= UNSCOPED
+        cost = load.batch - load.beside - (load.single if is_own else 0)
+        if spare - cost < (0 if is_own else low_water):
+            continue
+        spare -= cost
         chosen.append(index)
     company = len(chosen) + ways.count(Way.BATCH)
     for index in chosen:

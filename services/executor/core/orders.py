@@ -318,3 +318,6 @@ def _tidy(order: OwnOrder, now_ns: int, *, was_unknown: bool) -> None:
         order.pending_price_e4 = order.pending_total_e2 = order.pending_expires_ms = None
     if not order.is_live:
         order.look_up = False
+    if order.state is not OrderState.INTENDED:
+        # It has left, or never will; kept, each order would hold all that went before it in memory.
+        order.behind = ()

@@ -64,11 +64,11 @@ class Outbox:
         sent = list(zip(ready, loads, ways, strict=True))
         # Creates first: changes can then join the batch of any of them and share its intent.
         sent.sort(key=lambda one: one[0].wants[0].act.action is not Action.CREATE and one[2] is not Way.BATCH)
-        for knot, load, way in sent:
-            if way is Way.WAIT:
-                self._wait(knot, load)
-            else:
+        waiting = [(knot, load) for knot, load, way in sent if way is Way.WAIT]
+        for knot, _, way in sent:
+            if way is not Way.WAIT:
                 self._pack(knot, way)
+        self._wait(waiting)
         for packing in self._trays.values():
             self._close(packing)
         self._trays.clear()
@@ -207,15 +207,21 @@ class Outbox:
         else:
             self.turn.cancels += packing.cancels
 
-    def _wait(self, knot: Knot, load: Load) -> None:
+    def _wait(self, waiting: list[tuple[Knot, Load]]) -> None:
+        """Plan these again once some of them can be paid together: one by one they could not share a call."""
         buckets, now_ns = self.turn.buckets, self.turn.now.ns
-        waits = []
-        if load.batch is not None and load.batch <= buckets.spendable_max():
-            waits.append(buckets.wait_ns(load.batch, now_ns))
-        if load.single is not None and load.single <= buckets.spendable_max(load.shard):
-            waits.append(buckets.wait_ns(load.single, now_ns, load.shard))
-        self.turn.account.held[Reason.BUDGET_EXHAUSTED.value] += 1
-        self._defer(knot, now_ns + max(1_000_000, min(waits, default=1_000_000_000)))
+        sums: dict[int, tuple[int, int]] = {}
+        for _, load in waiting:
+            bucket = load.shard if load.single is not None else UNSCOPED
+            cost = load.single if load.single is not None else load.batch or 0
+            count, tokens = sums.get(bucket, (0, 0))
+            if count < max(1, self.moves_min) and tokens + cost <= buckets.spendable_max(bucket):
+                sums[bucket] = (count + 1, tokens + cost)
+        waits = [buckets.wait_ns(tokens, now_ns, bucket) for bucket, (_, tokens) in sums.items()]
+        until_ns = now_ns + max(1_000_000, min(waits, default=1_000_000_000))
+        for knot, _ in waiting:
+            self.turn.account.held[Reason.BUDGET_EXHAUSTED.value] += 1
+            self._defer(knot, until_ns)
 
     def _defer(self, knot: Knot, until_ns: int | None) -> None:
         self.turn.later(knot.wants[0].market, until_ns)
