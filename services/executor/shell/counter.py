@@ -67,6 +67,7 @@ class Counter:
             "halt_sequence": latch.halt_sequence if latch is not None else 0,
             "resting_orders": sum(1 for order in self._engine.account.orders.live() if order.order_id),
             "is_verified": ladder is not None and ladder.is_verified,
+            "unverified": self._killer.unverified,
         }
 
     async def _cancel_all(self, message: Message) -> None:

@@ -200,6 +200,7 @@ class ExecutorApp:
                 **engine.gauges(),
                 "journal_waiting": float(self._publisher.waiting),
                 "halt_heard_mono_ns": float(self._listener.heard_ns),
+                "halts_scoped": float(len(engine.halting.scoped)),
                 **self._killer.gauges(),
                 **self._engine.quoter.gauges(),
                 **self._order_routes.gauges(),
