@@ -137,6 +137,7 @@ async def test_no_group_is_made_while_a_blown_fuse_rests(world: World) -> None:
 
     await eventually(lambda: 0 in executor.engine.account.groups_asked)
     assert len(await groups(world)) == 1, "asked for, and not made"
+    assert executor.counter("held_no_order_group") > 0
     await world.until_resting(2, timeout_s=10)
     assert time.monotonic() - began_s >= 2.0
 

@@ -44,4 +44,5 @@ class Reason(enum.StrEnum):
     BUDGET_EXHAUSTED = "budget_exhausted"
     RISK_REFUSED = "risk_refused"
     CANCEL_FIRST = "cancel_first"
+    NO_ORDER_GROUP = "no_order_group"
     QUEUE_KEPT = "queue_kept"

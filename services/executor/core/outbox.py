@@ -86,6 +86,7 @@ class Outbox:
                 buckets = self.turn.buckets
                 buckets.charge(cost_of(buckets.costs, GROUP_CREATE), now.ns, shard)
                 self.effects.append(MakeGroup(shard))
+            account.held[Reason.NO_ORDER_GROUP.value] += 1
             self._cancel_gone(knot, only_generous=True)
             return False
         if len(knot.wants) > 1 and (not self.is_batching or not self._fits(knot)):
