@@ -440,6 +440,7 @@ def _engine(tier: str, batch_items: int, now_ns: int) -> Engine:
         renewed_ns=now_ns,
         file_reason="",
     )
+    gate.hearing.compared(_FOREVER)
     gate.latch = LatchState(False, 1, 2, GateState.RUNNING, "", "")
     account = Account(
         ACCOUNT,

@@ -75,6 +75,8 @@ from services.strategy.core.plans import Plans
 SLOT_NS = 10_000_000
 """The live conflation rule: what changed within one such slot is published once."""
 _MS = 1_000_000
+_FOREVER = 10**18
+"""Monotonic nanoseconds that no run reaches: here is no private feed that could fall silent."""
 _S = 1_000_000_000
 _ACCOUNT = "dora"
 _LIMITS = RiskLimits(
@@ -312,6 +314,7 @@ class ReplayWorld:
 
 def _engine(now_ns: int) -> Engine:
     gate = Gate(_ACCOUNT, GateLimits(), is_recovered=True, renewed_ns=now_ns, file_reason="")
+    gate.hearing.compared(_FOREVER)
     gate.latch = LatchState(
         is_halted=False, halt_sequence=1, resume_sequence=2, level=GateState.RUNNING, reason="", source=""
     )

@@ -239,6 +239,7 @@ class Desk:
             )
             gate.on_permit(issuer, permit, self.now.ns)
         gate.renewed_ns = self.now.ns
+        gate.hearing.compared(self.now.ns)
         self.engine.epoch.renewed_ns = self.now.ns
         for market in list(self.engine.account.status):
             top = gate.top(market)

@@ -335,6 +335,14 @@ class FeedHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedSubscribed:
+    """Every channel of a session without books is subscribed: from here on what happens is told.
+
+    What happened before is not: without sequence numbers only reads can tell (kalshi-api 23.5).
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class FeedClosed:
     """The session is over; everything it told is history. Sent on disconnect."""
 
@@ -352,5 +360,6 @@ FeedEvent = (
     | Lifecycle
     | FeedStale
     | FeedHeard
+    | FeedSubscribed
     | FeedClosed
 )

@@ -27,7 +27,7 @@ import msgspec
 from libs.common.domain.side import Side
 from libs.common.domain.units import DOLLAR_E4
 from libs.common.kalshi.feed_events import life_of, private_of, snapshot_of, trade_of
-from libs.common.kalshi.model import BookDelta, FeedClosed, FeedEvent, FeedHeard, FeedStale
+from libs.common.kalshi.model import BookDelta, FeedClosed, FeedEvent, FeedHeard, FeedStale, FeedSubscribed
 from libs.common.kalshi.subscriber import Pending, Subscriber
 from libs.common.kalshi.subscription import HEALING, ORDERBOOK, Subscription
 from libs.common.kalshi.wire_feed import (
@@ -87,6 +87,7 @@ class FeedSession:
         self._heard_ms = 0
         self._now_ns = 0
         self._heals: deque[int] = deque(maxlen=HEALS_MAX)
+        self._is_told_subscribed = False
         self.faults: Counter[str] = Counter()
         """Frames that changed nothing, and losses, by kind; kept over reconnects."""
         self.failure: str | None = None
@@ -110,6 +111,7 @@ class FeedSession:
         """
         self._heard_ms = 0
         self._heals.clear()
+        self._is_told_subscribed = False
         self.failure = None
         self._desk.open(markets)
         return self._desk.commands()
@@ -201,7 +203,7 @@ class FeedSession:
         if isinstance(frame, SubscribedFrame):
             if self._desk.begin(frame.msg.channel, frame.msg.sid, frame.id) is None:
                 return self._foreign(frame.msg.sid)
-            return self._heard(frame.sending_ts_ms)
+            return [*self._subscribed(), *self._heard(frame.sending_ts_ms)]
         if isinstance(frame, UnsubscribedFrame | OkFrame | ErrorFrame):
             return self._on_reply(frame)
         sub = self._by_sid.get(frame.sid) if frame.sid is not None else None
@@ -327,6 +329,13 @@ class FeedSession:
         if sub.channel != ORDERBOOK or not sub.markets:
             return []
         return [FeedStale(tuple(sub.markets), reason)]
+
+    def _subscribed(self) -> list[FeedEvent]:
+        # Once a connection, and for channels that hear everything of theirs: books have their snapshots.
+        if self._is_told_subscribed or not self._desk.is_all_unfiltered:
+            return []
+        self._is_told_subscribed = self._desk.is_all_subscribed
+        return [FeedSubscribed()] if self._is_told_subscribed else []
 
     def _heard(self, stamp_ms: int | None) -> list[FeedEvent]:
         if stamp_ms is None or stamp_ms < self._heard_ms + HEARD_STEP_MS:

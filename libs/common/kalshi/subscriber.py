@@ -51,6 +51,16 @@ class Subscriber:
             wanted.update(sub.markets)
         return tuple(wanted)
 
+    @property
+    def is_all_unfiltered(self) -> bool:
+        """Return whether every channel hears everything that is its own, whatever the market."""
+        return not any(sub.is_filtered for sub in self.subs.values())
+
+    @property
+    def is_all_subscribed(self) -> bool:
+        """Return whether every channel has its id on this connection."""
+        return all(sub.sid is not None for sub in self.subs.values())
+
     def open(self, markets: Iterable[str] | None) -> None:
         """Begin on a new connection, with these markets or those of before."""
         self.close()

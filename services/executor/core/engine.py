@@ -15,6 +15,7 @@ from libs.common.domain.units import DOLLAR_E4
 from libs.common.kalshi.model import (
     FeedClosed,
     FeedEvent,
+    FeedSubscribed,
     GroupUpdate,
     OwnFill,
     OwnOrder,
@@ -62,8 +63,6 @@ class Engine:
     reasons: list[str] = field(default_factory=list)
     reread: bool = True
     """Set when the private feed lost continuity: listings and fills must be read."""
-    is_feed_down: bool = False
-    """Since the private feed closed and until it speaks again: reads must take its place."""
     _raw_residuals: tuple[int, int] = (0, 0)
     _compared_ns: int = 0
     _barred: dict[str, bool] = field(default_factory=dict)
@@ -127,16 +126,26 @@ class Engine:
         """Take what the private feed says."""
         effects: list[Effect] = []
         for event in events:
-            self.is_feed_down = isinstance(event, FeedClosed)
+            self.listen(event, now)
             if isinstance(event, OwnFill):
                 effects += self.intake.on_fill(event.fill, now)
             elif isinstance(event, OwnOrder):
                 effects += self.intake.on_feed_order(event.order, now)
             elif isinstance(event, GroupUpdate):
                 effects += self._on_group(event)
-            elif isinstance(event, FeedClosed):
-                self.reread = True
         return effects
+
+    def listen(self, event: FeedEvent, now: Now) -> None:
+        """Take what an event says of the feed itself, also before the account is known."""
+        hearing = self.account.gate.hearing
+        if isinstance(event, FeedClosed):
+            hearing.closed(now.ns)
+            self.reread = True
+            return
+        hearing.heard(now.ns)
+        if isinstance(event, FeedSubscribed):
+            hearing.subscribed(now.ns)
+            self.reread = True
 
     def on_balance(self, balance: VenueBalance, began_ns: int) -> None:
         """Take the cash of every shard: what opens risk must fit into it."""

@@ -19,6 +19,7 @@ from typing import Final
 from libs.common.control.latch import STRENGTH, Halted, LatchState
 from libs.common.messages.control import GateState, PermitV1, ScopeKind
 from libs.common.messages.market import MarketState, TopV1
+from services.executor.core.hearing import Hearing
 
 _S: Final = 1_000_000_000
 
@@ -43,6 +44,7 @@ class _Permit:
     reasons: tuple[str, ...]
     scale_e4: int
     epoch: int
+    exits_open: bool
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Gate:
         file_reason: What the local latch file says, empty if clear.
         file_level: How strongly the file stops; what cannot be read stops everything.
         is_stopping: True from SIGTERM on.
+        hearing: Whether the venue's word on our orders is heard.
         is_flattening: True while positions are being closed: exits pass, nothing that opens risk does.
     """
 
@@ -79,6 +82,7 @@ class Gate:
     is_stopping: bool = False
     is_flattening: bool = False
     loop_lag_ns: int = 0
+    hearing: Hearing = field(default_factory=Hearing)
     _permits: dict[str, _Permit] = field(default_factory=dict)
     _tops: dict[str, TopV1] = field(default_factory=dict)
 
@@ -100,6 +104,7 @@ class Gate:
             permit.reasons,
             permit.scale_e4,
             permit.epoch,
+            permit.exits_open,
         )
         return True
 
@@ -123,11 +128,15 @@ class Gate:
     def account_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
         """Return why nothing that opens risk may leave for any market; empty is open."""
         flattening = ["flattening"] if self.is_flattening else []
-        return [*self.halt_reasons(), *flattening, *self._proof_reasons(now_ns, echo_age_ns)]
+        proofs = self._proof_reasons(now_ns, echo_age_ns, is_exit=False)
+        return [*self.halt_reasons(), *flattening, *proofs]
 
     def exit_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
         """Return why no exit may leave: the same, but a halt at level `REDUCE_ONLY` lets it pass."""
-        return [*self._latch_reasons(is_exit=True), *self._proof_reasons(now_ns, echo_age_ns)]
+        return [
+            *self._latch_reasons(is_exit=True),
+            *self._proof_reasons(now_ns, echo_age_ns, is_exit=True),
+        ]
 
     def market_reasons(
         self,
@@ -225,7 +234,7 @@ class Gate:
             reasons.append(f"halt_local: {self.file_reason}")
         return reasons
 
-    def _proof_reasons(self, now_ns: int, echo_age_ns: int) -> list[str]:
+    def _proof_reasons(self, now_ns: int, echo_age_ns: int, *, is_exit: bool) -> list[str]:
         reasons = []
         if self.is_fence_lost:
             reasons.append("fence_lost")
@@ -243,17 +252,18 @@ class Gate:
             reasons.append("echo_old")
         if self.loop_lag_ns > self.limits.loop_lag_ns:
             reasons.append("loop_late")
+        reasons.extend(self.hearing.reasons(now_ns))
         for issuer in self.issuers:
-            reasons.extend(self._permit_reasons(issuer, now_ns))
+            reasons.extend(self._permit_reasons(issuer, now_ns, is_exit=is_exit))
         return reasons
 
-    def _permit_reasons(self, issuer: str, now_ns: int) -> list[str]:
+    def _permit_reasons(self, issuer: str, now_ns: int, *, is_exit: bool) -> list[str]:
         permit = self._permits.get(issuer)
         if permit is None:
             return [f"permit_{issuer}_missing"]
         if now_ns - permit.received_ns > self.limits.permit_age_ns:
             return [f"permit_{issuer}_old"]
-        if not permit.is_open:
+        if not permit.is_open and not (is_exit and permit.exits_open):
             return [f"permit_{issuer}_closed: {', '.join(permit.reasons)}"]
         if permit.epoch < self.epoch:
             return [f"permit_{issuer}_other_epoch"]

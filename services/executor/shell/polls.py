@@ -15,7 +15,7 @@ from services.executor.core.orders import OwnOrder
 
 _FILL_OVERLAP_MS = 5_000
 _DEAF_S = 1.0
-"""How often everything is compared while the private feed is down."""
+"""How often everything is compared while the private feed is not whole."""
 
 
 class Polls:
@@ -61,7 +61,8 @@ class Polls:
     async def look(self) -> None:
         """Do what is open now."""
         now = self._now()
-        every_s = min(self._compare_s, _DEAF_S) if self._engine.is_feed_down else self._compare_s
+        is_whole = self._engine.account.gate.hearing.is_whole(now.ns)
+        every_s = self._compare_s if is_whole else min(self._compare_s, _DEAF_S)
         if self._engine.reread or now.ns - self._compared_ns >= every_s * 1e9:
             self._compared_ns = now.ns
             await self._try(self.compare)
@@ -78,6 +79,7 @@ class Polls:
         self._engine.reread = False
         self._perform(self._engine.intake.on_listing(resting, began.ns, self._now()))
         await self.fills()
+        self._engine.account.gate.hearing.compared(began.ns)
         positions = await self._reader.positions()
         asked = self._now()
         balance = await self._reader.balance()

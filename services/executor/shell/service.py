@@ -287,7 +287,13 @@ class ExecutorApp:
         """Plan after everything that has arrived by now was taken."""
         if not self._pass_due:
             self._pass_due = True
-            asyncio.get_running_loop().call_soon(self._run_pass)
+            asyncio.get_running_loop().call_soon(self._run_due_pass)
+
+    def _run_due_pass(self) -> None:
+        try:
+            self._run_pass()
+        except Exception as e:  # noqa: BLE001 - a callback's outermost frame: the loop would log it and go on
+            self._spawn(_fail(e))
 
     def _run_pass(self) -> None:
         self._pass_due = False
@@ -351,6 +357,8 @@ class ExecutorApp:
             # Nothing is known yet that this could be about: a standby would adopt the leader's orders, a new
             # leader those that it is about to read. Rebuilding reads all of it.
             self._engine.reread = True
+            for event in events:
+                self._engine.listen(event, self._now())
             return
         for event in events:
             if isinstance(event, GroupUpdate) and event.event_type in {"triggered", "deleted"}:
@@ -436,3 +444,7 @@ class ExecutorApp:
         except RuntimeError:
             # The process ends: its group takes no more work, and whatever was meant has not begun.
             work.close()
+
+
+async def _fail(error: Exception) -> None:
+    raise error

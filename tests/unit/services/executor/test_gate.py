@@ -22,6 +22,27 @@ def reasons(desk: Desk, *, after_s: float = 0, echo_age_ns: int = 0) -> list[str
     return desk.engine.account.gate.account_reasons(desk.now.ns + int(after_s * S), echo_age_ns)
 
 
+@pytest.mark.parametrize("exits_open", [True, False])
+def test_closed_permit_lets_exits_pass_only_where_it_says_so(exits_open: bool) -> None:
+    desk = a_desk()
+    gate = desk.engine.account.gate
+    permit = PermitV1(
+        issuer="risk",
+        boot="c",
+        counter=1,
+        account="main",
+        is_open=False,
+        reasons=("halted",),
+        epoch=1,
+        exits_open=exits_open,
+    )
+    gate.on_permit("risk", permit, desk.now.ns)
+    assert reasons(desk) == ["permit_risk_closed: halted"]
+    assert (gate.exit_reasons(desk.now.ns, 0) == []) is exits_open
+    late_ns = desk.now.ns + 3 * S
+    assert "permit_risk_old" in gate.exit_reasons(late_ns, 0)
+
+
 def test_new_gate_is_closed_for_everything_that_is_missing() -> None:
     gate = Gate("main", GateLimits())
     assert gate.account_reasons(START_NS, 0) == [
@@ -29,6 +50,7 @@ def test_new_gate_is_closed_for_everything_that_is_missing() -> None:
         "halt_local: local latch not read",
         "recovering",
         "no_epoch",
+        "venue_unheard",
         "permit_risk_missing",
         "permit_recon_missing",
     ]
