@@ -226,6 +226,9 @@ class Killer:
             return None
 
     def _take(self, told: list[VenueOrder], began: Now, shard: int, *, is_all: bool) -> None:
+        gate = self._engine.account.gate
+        if not (gate.is_rebuilt or gate.is_recovered):
+            return  # a standby's ladder, or before recovery: another's orders, which rebuilding will read
         intake, now = self._engine.intake, self._now()
         if is_all:
             markets = {order.market for order in self._engine.account.orders.live() if order.shard == shard}
