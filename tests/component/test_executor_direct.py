@@ -385,7 +385,9 @@ async def test_flatten_is_refused_unless_configured_and_while_halted_and_passes_
     await world.until_state(executor, "running")
 
     await world.halt(encode(HaltV1(reason="wind down", by="me", level=GateState.REDUCE_ONLY)))
+    world.is_permitted = False
     await world.until_state(executor, "reduce_only")
+    await eventually(lambda: any("permit_risk_closed" in one for one in executor.app.status().reasons))
     manual = await place(world, an_ask(world))
     assert "halt_latched" in manual.error_message
     report = await flatten(world, a_flatten())

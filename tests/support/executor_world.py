@@ -88,6 +88,8 @@ class World:
     bid_e4: int | None = 5_900
     ask_e4: int | None = 6_100
     permits_flow: bool = True
+    is_permitted: bool = True
+    """Whether risk's permit is open; closed it still lets exits pass, as riskguard's does at reduce-only."""
     positions: dict[str, PositionV1] = field(default_factory=dict)
     _sequence: Any = field(default_factory=lambda: itertools.count(1))
     _instances: Any = field(default_factory=lambda: itertools.count(1))
@@ -200,7 +202,8 @@ class World:
                         boot="b",
                         counter=next(self._permits),
                         account=ACCOUNT,
-                        is_open=True,
+                        is_open=self.is_permitted or issuer != "risk",
+                        exits_open=not self.is_permitted,
                         epoch=_EVERY_EPOCH,
                     )
                     await self.bus.publish(self.subjects.of(f"permit.{issuer}", ACCOUNT), encode(permit))

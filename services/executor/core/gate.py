@@ -19,7 +19,6 @@ from typing import Final
 from libs.common.control.latch import STRENGTH, Halted, LatchState
 from libs.common.messages.control import GateState, PermitV1, ScopeKind
 from libs.common.messages.market import MarketState, TopV1
-from services.executor.core.hearing import Hearing
 
 _S: Final = 1_000_000_000
 
@@ -63,7 +62,6 @@ class Gate:
         file_reason: What the local latch file says, empty if clear.
         file_level: How strongly the file stops; what cannot be read stops everything.
         is_stopping: True from SIGTERM on.
-        hearing: Whether the venue's word on our orders is heard.
         is_flattening: True while positions are being closed: exits pass, nothing that opens risk does.
     """
 
@@ -82,7 +80,6 @@ class Gate:
     is_stopping: bool = False
     is_flattening: bool = False
     loop_lag_ns: int = 0
-    hearing: Hearing = field(default_factory=Hearing)
     _permits: dict[str, _Permit] = field(default_factory=dict)
     _tops: dict[str, TopV1] = field(default_factory=dict)
 
@@ -252,7 +249,6 @@ class Gate:
             reasons.append("echo_old")
         if self.loop_lag_ns > self.limits.loop_lag_ns:
             reasons.append("loop_late")
-        reasons.extend(self.hearing.reasons(now_ns))
         for issuer in self.issuers:
             reasons.extend(self._permit_reasons(issuer, now_ns, is_exit=is_exit))
         return reasons

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from libs.common.kalshi.model import FeedClosed, FeedEvent, FeedHeard, OwnFill, OwnOrder
-from libs.common.messages.control import HaltV1, PermitV1, ResumeV1
+from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
 from libs.common.messages.health import BeatV1
 from libs.common.messages.market import MarketV1, TopV1
@@ -229,13 +229,27 @@ class RiskguardCore:
     def permit(self, now_ns: int) -> tuple[bool, tuple[str, ...]]:
         """Return whether trading may go on, and every reason why not."""
         reasons: list[str] = []
-        if not self.limits.trading_enabled:
-            reasons.append("trading_enabled is false")
         state = self.latches.state()
         if state.is_halted:
             reasons.append(f"halted by {state.source}: {state.reason}")
         elif self.latches.is_local:
             reasons.append(f"halted by the local latch: {self.latches.word.reason}")
+        reasons += self._pauses(now_ns)
+        return not reasons, tuple(reasons)
+
+    def exits_open(self, now_ns: int) -> bool:
+        """Return whether exits may leave: nothing but a halt at level ``reduce_only`` stands against it."""
+        state = self.latches.state()
+        is_halted = state.is_halted and state.level is not GateState.REDUCE_ONLY
+        return not is_halted and not self.latches.is_local and not self._pauses(now_ns)
+
+    # Below: how ------------------------------------------------------------------------------------
+
+    def _pauses(self, now_ns: int) -> list[str]:
+        """Return why trading may not go on although nobody halted."""
+        reasons: list[str] = []
+        if not self.limits.trading_enabled:
+            reasons.append("trading_enabled is false")
         if self.account.read_ns is None:
             reasons.append("the account is not read yet")
         elif now_ns - self.account.read_ns > self.patience.listing_fresh_ns:
@@ -243,9 +257,7 @@ class RiskguardCore:
         if self._feed_heard_ns is None or now_ns - self._feed_heard_ns > self.patience.listing_fresh_ns:
             reasons.append("own private feed is silent")
         reasons.extend(f.text for f in self.standing.fired if f.trigger not in self._overruled)
-        return not reasons, tuple(reasons)
-
-    # Below: how ------------------------------------------------------------------------------------
+        return reasons
 
     def _standing_causes(self) -> tuple[Fired, ...]:
         """Return what must be gone before a resume although it only pauses: the reconciler's own halt."""

@@ -55,6 +55,7 @@ class Outputs:
             epoch=0 if core.leader.epoch is None else core.leader.epoch.number,
             halt_sequence=core.latches.state().halt_sequence,
             scale_e4=SCALE_FULL_E4,
+            exits_open=not self.stopping and core.exits_open(self._clock.mono_ns()),
         )
         await self._bus.publish(self._subjects.of("permit.risk", core.account_id), encode(permit))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from libs.common.kalshi.model import FeedHeard, OwnFill
-from libs.common.messages.control import HaltV1, PermitV1, ResumeV1
+from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import OrderGroupV1
 from libs.common.runtime.latch_file import UNSTORED, LatchWord
 from services.riskguard.core.account import Account, Reading
@@ -94,6 +96,18 @@ def test_trading_disabled_keeps_the_permit_closed() -> None:
         )
     )
     assert core.permit(0) == (False, ("trading_enabled is false",))
+
+
+@pytest.mark.parametrize(
+    ("level", "is_exits"),
+    [(GateState.REDUCE_ONLY, True), (GateState.CANCEL_ONLY, False), (GateState.HALTED, False)],
+)
+def test_a_halt_closes_the_permit_and_at_reduce_only_not_for_exits(level: GateState, is_exits: bool) -> None:
+    core = running_guard()
+    core.on_manual_halt(HaltV1(reason="wind down", by="me", level=level), 1)
+    assert not core.permit(1)[0]
+    assert core.exits_open(1) is is_exits
+    assert not core.exits_open(60 * S), "what pauses trading pauses exits too"
 
 
 def test_a_passed_limit_halts_at_once_and_once() -> None:
