@@ -35,6 +35,7 @@ from libs.common.bus.nats import NatsBus
 from libs.common.bus.streams import create_streams
 from libs.common.domain.units import MalformedNumber, parse_price_e4, parse_qty_e2
 from libs.common.env import Env
+from libs.common.messages.control import GateState
 from libs.common.messages.execution import Purpose
 from libs.common.messages.health import StatusV1
 from libs.common.messages.orders import FlattenAskV1, PlaceAskV1
@@ -249,22 +250,32 @@ def status(env: _EnvOption = Env.SIM) -> None:
 def halt(
     reason: Annotated[str, typer.Argument(help="why, for the record")] = "no reason given",
     env: _EnvOption = Env.SIM,
+    scope: Annotated[
+        str, typer.Option(help="what it reaches: account, shard:2, series:…, event:…, market:…, strategy:…")
+    ] = "account",
+    level: Annotated[
+        operate.HaltLevel, typer.Option(help="reduce_only leaves what only makes a position smaller")
+    ] = operate.HaltLevel.HALTED,
 ) -> None:
-    """Stop trading now: close the gate, cancel everything, verify. Only `dora resume` lifts it."""
+    """Stop trading now: close the gate, cancel what it reaches, verify. Only `dora resume` lifts it."""
+    try:
+        reach = operate.reach_of(scope)
+    except ValueError as e:
+        _fail(f"--scope: {e}", 2)
 
     async def work(bus: NatsBus, subjects: Subjects) -> None:
-        sequence = await operate.halt(bus, subjects, reason, _who())
+        sequence = await operate.halt(
+            bus, subjects, reason, _who(), reach=reach, level=GateState(level.value)
+        )
         typer.echo(f"halted: stored in CONTROL as {sequence}")
         deadline_s = time.monotonic() + 20.0
         while time.monotonic() < deadline_s:
-            said = (await operate.statuses(bus, subjects))["executor"]
-            if isinstance(said, StatusV1) and said.state != "running":
-                resting = int(said.gauges.get("resting_orders", -1))
-                if resting == 0:
-                    typer.echo("the executor's gate is closed and nothing rests")
-                    return
             await asyncio.sleep(0.2)
-        typer.echo("the executor did not confirm an empty book yet; look at `dora status`", err=True)
+            said = (await operate.statuses(bus, subjects))["executor"]
+            if isinstance(said, StatusV1) and operate.is_halt_verified(said):
+                typer.echo(f"the executor's gate is closed for {scope} and nothing rests that it reaches")
+                return
+        typer.echo("the executor did not verify an empty book yet; look at `dora status`", err=True)
         raise typer.Exit(1)
 
     _with_bus(env, work)

@@ -8,6 +8,7 @@ steps, and names the newest halt.
 from __future__ import annotations
 
 import contextlib
+import enum
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from libs.common.bus.api import Bus, BusError
 from libs.common.bus.nats import NatsBus
 from libs.common.env import Env
 from libs.common.messages.base import MalformedMessage, WireDecoder, encode
-from libs.common.messages.control import HaltV1
+from libs.common.messages.control import GateState, HaltV1, ScopeKind
 from libs.common.messages.health import StatusV1
 from libs.common.subjects import Subjects
 
@@ -58,14 +59,54 @@ async def statuses(bus: Bus, subjects: Subjects) -> dict[str, StatusV1 | str]:
     return found
 
 
-async def halt(bus: Bus, subjects: Subjects, reason: str, by: str) -> int:
-    """Halt the account and return the stream sequence of the halt.
+class HaltLevel(enum.StrEnum):
+    """How strongly a halt stops."""
+
+    HALTED = "halted"
+    CANCEL_ONLY = "cancel_only"
+    REDUCE_ONLY = "reduce_only"
+
+
+def is_halt_verified(said: StatusV1) -> bool:
+    """Return whether the newest halt left nothing resting, by the executor's own listing.
+
+    One that was never open has no ladder: what it found at its start it has withdrawn before.
+    """
+    if said.gauges.get("halt_verified") == 1:
+        return said.state != "running" or said.gauges.get("halts_scoped", 0) > 0
+    has_ladder = "halt_gate_us" in said.gauges
+    return not has_ladder and said.is_ready and said.state == "halted" and not said.gauges["resting_orders"]
+
+
+def reach_of(text: str) -> tuple[ScopeKind, str]:
+    """Return what ``account``, ``shard:2`` or ``market:KX-1`` names.
+
+    Raises:
+        ValueError: With the kinds there are.
+    """
+    kind, _, key = text.partition(":")
+    if kind not in set(ScopeKind) or bool(key) is (kind == ScopeKind.ACCOUNT):
+        known = ", ".join(one.value if one is ScopeKind.ACCOUNT else f"{one.value}:…" for one in ScopeKind)
+        raise ValueError(f"one of {known}, was {text!r}")
+    return ScopeKind(kind), key
+
+
+async def halt(
+    bus: Bus,
+    subjects: Subjects,
+    reason: str,
+    by: str,
+    *,
+    reach: tuple[ScopeKind, str] = (ScopeKind.ACCOUNT, ""),
+    level: GateState = GateState.HALTED,
+) -> int:
+    """Halt what is named and return the stream sequence of the halt.
 
     Raises:
         BusError: It was sent to everyone who listens, but the stream did not confirm it.
     """
     subject = subjects.of("ctl.halt", "operator")
-    data = encode(HaltV1(reason=reason, by=by))
+    data = encode(HaltV1(reason=reason, by=by, scope=reach[0], scope_key=reach[1], level=level))
     try:
         return (await bus.append(subject, data, msg_id=f"halt-{uuid.uuid4().hex}")).sequence
     except BusError:
