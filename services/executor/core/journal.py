@@ -120,6 +120,8 @@ class JournalFold:
     fills: set[tuple[str, str]] = field(default_factory=set)
     asked: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
+    has_unread_group: bool = False
+    """A group was journalled that cannot be read: some group that the venue lists may be an old leader's."""
     _order_ids: dict[str, str] = field(default_factory=dict)
     _open: set[str] = field(default_factory=set)
 

@@ -65,11 +65,15 @@ class Recovery:
         assert step is self.step, f"step {self.step}, was {step}"
         self.step = _PATH[_PATH.index(step) + 1]
 
-    def old_groups(self, groups: Iterable[OrderGroupV1], live: Iterable[tuple[str, int]]) -> None:
+    def old_groups(
+        self, groups: Iterable[OrderGroupV1], live: Iterable[tuple[str, int]], *, is_all: bool = False
+    ) -> None:
         """Learn the groups to trigger: the newest epoch's, and older ones that the venue still lists.
 
         A group that the venue no longer lists can hold no order; but listings lag, so
-        one that was made just now may only not be listed yet.
+        one that was made just now may only not be listed yet. With ``is_all``, every listed one:
+        a record that cannot be read names a group that nobody can tell from the others, and
+        this epoch has made none yet.
         """
         known = {group.order_group_id: group for group in groups}
         newest = max((group.epoch for group in known.values()), default=0)
@@ -77,6 +81,8 @@ class Recovery:
         for order_group_id, group in known.items():
             if group.epoch == newest or order_group_id in listed:
                 self._to_trigger[order_group_id] = group.shard
+        if is_all:
+            self._to_trigger.update(listed)
 
     def to_trigger(self) -> list[tuple[str, int]]:
         """Return the groups whose trigger is not confirmed."""

@@ -152,6 +152,7 @@ class Recovering:
                 message = decoder.decode(data)
             except MalformedMessage as e:
                 fold.malformed += 1
+                fold.has_unread_group |= family == "exec.group"
                 self._log.event("MALFORMED", str(e), level="ERROR", source=subject, sequence=sequence)
                 return
             if message.account == self._engine.account.name:
@@ -159,10 +160,12 @@ class Recovering:
             return
 
     async def _trigger(self, groups: list[OrderGroupV1]) -> None:
-        if not groups:
+        is_all = self.journal.has_unread_group
+        if not groups and not is_all:
             return
         live = await self._reader.order_groups()
-        self.recovery.old_groups(groups, [(group.order_group_id, group.shard) for group in live])
+        listed = [(group.order_group_id, group.shard) for group in live]
+        self.recovery.old_groups(groups, listed, is_all=is_all)
         for order_group_id, shard in self.recovery.to_trigger():
             if await self._sender.trigger_group(order_group_id, shard):
                 self.recovery.on_triggered(order_group_id)

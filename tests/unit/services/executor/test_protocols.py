@@ -242,6 +242,12 @@ def test_recovery_triggers_the_newest_groups_although_the_venue_does_not_list_th
     assert set(recovery.to_trigger()) == {("h0", 0), ("h1", 1)}
 
 
+def test_recovery_triggers_every_listed_group_where_a_record_of_one_cannot_be_read() -> None:
+    recovery = Recovery("sim")
+    recovery.old_groups([a_group(2, "h0", 0)], [("h0", 0), ("unread", 1)], is_all=True)
+    assert set(recovery.to_trigger()) == {("h0", 0), ("unread", 1)}
+
+
 def a_group(epoch: int, order_group_id: str, shard: int) -> OrderGroupV1:
     return OrderGroupV1(account="main", epoch=epoch, shard=shard, order_group_id=order_group_id, limit_e2=1)
 
