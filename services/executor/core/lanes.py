@@ -65,7 +65,7 @@ def choose(
         moves_min: Amends become part of a batch that would have at least so many items; 0 never.
         low_water: Tokens of the unscoped bucket that saving calls may not take.
     """
-    left = dict(tokens)
+    left = {UNSCOPED: 0, **tokens}
     ways = [_soonest(load, left) for load in loads]
     _save_calls(loads, ways, left, moves_min, low_water)
     return ways
