@@ -89,10 +89,10 @@ class Recovering:
         Cleaning needs the groups alone, which are a few messages of one subject: how
         long the journal has grown must not decide how long old orders may rest.
         """
-        await self._until(self._read_groups, "groups")
+        await self._until(self.read_groups, "groups")
         self.recovery.done(RecoveryStep.LEAD)
         await self.clean(self.journal.old_groups(self._engine.epoch.number))
-        await self._until(self._read_journal, "journal")
+        await self._until(self.read_journal, "journal")
         await self._until(self._rebuild, "rebuild")
         self.recovery.done(RecoveryStep.REBUILD)
         await self._until(self._resolve, "resolve")
@@ -109,7 +109,8 @@ class Recovering:
             await self._until(self._list_once, "list")
             await asyncio.sleep(self._gap_s)
 
-    async def _read_groups(self) -> None:
+    async def read_groups(self) -> None:
+        """Read which groups older epochs made: a few messages, however long the journal is."""
         fold = JournalFold()
         async for message in self._bus.read(self._subjects.of("exec.group", self._engine.account.name)):
             self._take(fold, message.subject, message.data, message.sequence)
@@ -137,7 +138,8 @@ class Recovering:
             shown = found.get(order.order_id) or found.get(order.client_order_id)
             self._perform(self._engine.intake.on_proof(order, shown, now))
 
-    async def _read_journal(self) -> None:
+    async def read_journal(self) -> None:
+        """Read everything that EXEC holds of this account."""
         fold = JournalFold()
         # One pass over the whole stream: the order of its messages is the order of what happened.
         async for message in self._bus.read_all(Stream.EXEC):
