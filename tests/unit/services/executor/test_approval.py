@@ -144,6 +144,9 @@ def test_every_rule_is_plugged_in(name: str) -> None:
     if name in {"self_cross", "duplicate"}:
         desk.engine.account.orders.add(an_order())
     assert rule_of(approve(desk, a_create(**changes))) == name
+    approver = desk.engine.quoter.approver
+    approver._rules = [rule for rule in approver._rules if rule.name != name]
+    assert isinstance(approve(desk, a_create(**changes)), Approved)
 
 
 @pytest.mark.parametrize("name", RiskLimits.__struct_fields__)
