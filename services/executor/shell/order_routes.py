@@ -8,6 +8,7 @@ signature costs latency and nothing else.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,8 @@ from libs.common.messages.execution import OrderState, OrderV1
 
 ORDERS_MAX: Final = 400
 """Two signatures every two seconds each: 0.12 s of a core a second with RSA-2048."""
+_ENDED_KEPT: Final = 16
+"""An order may end while a change of it waits for the journal; the request leaves all the same."""
 _ENDED: Final = frozenset({OrderState.EXECUTED, OrderState.CANCELLED, OrderState.REFUSED})
 
 
@@ -26,13 +29,16 @@ class OrderRoutes:
         self._presigner = presigner
         self._routes_of = routes_of
         self._watched: dict[str, tuple[Route, ...]] = {}
+        self._over: deque[str] = deque()
 
     def on_order(self, order: OrderV1) -> None:
         """Watch an order that rests, forget one that has ended."""
         if not order.order_id:
             return
         if order.state in _ENDED:
-            self._forget(order.order_id)
+            self._over.append(order.order_id)
+            if len(self._over) > _ENDED_KEPT:
+                self._forget(self._over.popleft())
         elif order.order_id not in self._watched:
             if len(self._watched) >= ORDERS_MAX:
                 self._forget(next(iter(self._watched)))

@@ -25,7 +25,7 @@ def made() -> tuple[Presigner, OrderRoutes]:
     return presigner, OrderRoutes(presigner, routes_of)
 
 
-def test_an_order_is_watched_from_its_id_to_its_end() -> None:
+def test_an_order_is_watched_from_its_id_to_a_while_after_its_end() -> None:
     presigner, routes = made()
     routes.on_order(state_of("", OrderState.SENT))
     assert presigner.routes == frozenset()
@@ -35,6 +35,9 @@ def test_an_order_is_watched_from_its_id_to_its_end() -> None:
     assert presigner.routes == frozenset(routes_of("o-1"))
 
     routes.on_order(state_of("o-1", OrderState.CANCELLED))
+    assert presigner.routes == frozenset(routes_of("o-1")), "a change may still wait for the journal"
+    for number in range(16):
+        routes.on_order(state_of(f"p-{number}", OrderState.CANCELLED))
     assert presigner.routes == frozenset()
 
 
