@@ -130,14 +130,25 @@ async def test_sick_shard_keeps_its_halt_unverified_until_it_heals(world: World)
     assert await world.resting() == []
 
 
-async def test_halt_while_a_create_is_on_its_way_leaves_nothing_resting(world: World) -> None:
+@pytest.mark.parametrize(
+    ("payload", "scope"),
+    [(b"", "account"), (a_halt(ScopeKind.EVENT, "E-1"), "event:E-1")],
+    ids=["account", "event"],
+)
+async def test_halt_while_a_create_is_on_its_way_leaves_nothing_resting(
+    world: World, payload: bytes, scope: str
+) -> None:
     executor = await world.start()
     await world.exchange.sim("distance", {"ms_min": 300, "ms_max": 300, "read_lag_s": LAG_S})
-    sent = executor.counter("http_calls")
+    creates = (await world.exchange.sim("record"))["creates"]
     await world.target(BID, ASK)
-    await eventually(lambda: executor.counter("http_calls") > sent)
-    await world.halt()
-    await verified(executor, "account")
+
+    async def is_under_way() -> bool:
+        return bool((await world.exchange.sim("record"))["creates"] > creates)
+
+    await eventually(is_under_way)
+    await world.halt(payload)
+    await verified(executor, scope)
     assert await world.resting() == []
     await eventually(lambda: not list(executor.engine.account.orders.live()))
     assert await world.resting() == []
