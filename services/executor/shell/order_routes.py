@@ -35,6 +35,8 @@ class OrderRoutes:
         """Watch an order that rests, forget one that has ended."""
         if not order.order_id:
             return
+        if order.order_id in self._over:  # told again, or found to be alive after all
+            self._over.remove(order.order_id)
         if order.state in _ENDED:
             self._over.append(order.order_id)
             if len(self._over) > _ENDED_KEPT:

@@ -41,6 +41,16 @@ def test_an_order_is_watched_from_its_id_to_a_while_after_its_end() -> None:
     assert presigner.routes == frozenset()
 
 
+def test_an_order_that_comes_back_to_life_stays_watched() -> None:
+    presigner, routes = made()
+    for state in (OrderState.RESTING, OrderState.EXECUTED, OrderState.RESTING):
+        routes.on_order(state_of("o-1", state))
+    for number in range(20):
+        routes.on_order(state_of(f"p-{number}", OrderState.CANCELLED))
+
+    assert presigner.routes == frozenset(routes_of("o-1"))
+
+
 def test_beyond_the_limit_the_oldest_goes() -> None:
     presigner, routes = made()
     for number in range(order_routes.ORDERS_MAX + 1):
