@@ -26,13 +26,14 @@ from libs.common.runtime.errors import VenueError
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Stream, Subjects
 from services.executor.core.account import Now
-from services.executor.core.effects import Effect, RecordFill, RecordOrder
+from services.executor.core.effects import Effect, Log, RecordFill, RecordOrder
 from services.executor.core.engine import Engine
 from services.executor.core.journal import JournalFold, Journalled
 from services.executor.core.order_life import Evidence
 from services.executor.core.orders import OwnOrder
 from services.executor.core.positions import Genesis
 from services.executor.core.recovery import Recovery, RecoveryStep
+from services.executor.core.requests import CancelRequest
 from services.executor.shell.sender import Sender
 
 _Take = Callable[[JournalFold, int, Any], None]
@@ -176,14 +177,17 @@ class Recovering:
             raise BusUnavailable(f"{len(left)} order groups without a confirmed trigger")
 
     async def _cancel_leftovers(self) -> None:
-        cancels = self.recovery.ours(await self._reader.orders(status="resting"))
-        for start in range(0, len(cancels), _CANCEL_ITEMS):
-            await self._sender.send_cancels(cancels[start : start + _CANCEL_ITEMS])
+        await self._cancel(self.recovery.ours(await self._reader.orders(status="resting")))
 
     async def _list_once(self) -> None:
-        cancels = self.recovery.on_listing(await self._reader.orders(status="resting"))
+        await self._cancel(self.recovery.on_listing(await self._reader.orders(status="resting")))
+
+    async def _cancel(self, cancels: list[CancelRequest]) -> None:
         for start in range(0, len(cancels), _CANCEL_ITEMS):
-            await self._sender.send_cancels(cancels[start : start + _CANCEL_ITEMS])
+            part = cancels[start : start + _CANCEL_ITEMS]
+            told = [{"market": cancel.market, "order_id": cancel.order_id} for cancel in part]
+            self._perform([Log("ORDER_CANCEL", "left over", fields=fields) for fields in told])
+            await self._sender.send_cancels(part)
 
     async def _rebuild(self) -> None:
         account, now = self._engine.account, self._now()
