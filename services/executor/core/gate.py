@@ -19,6 +19,7 @@ from typing import Final
 from libs.common.control.latch import STRENGTH, Halted, LatchState
 from libs.common.messages.control import GateState, PermitV1, ScopeKind
 from libs.common.messages.market import MarketState, TopV1
+from services.executor.core.hearing import Hearing
 
 _S: Final = 1_000_000_000
 
@@ -62,6 +63,7 @@ class Gate:
         file_reason: What the local latch file says, empty if clear.
         file_level: How strongly the file stops; what cannot be read stops everything.
         is_stopping: True from SIGTERM on.
+        hearing: Whether the venue's word on our orders is heard.
         is_flattening: True while positions are being closed: exits pass, nothing that opens risk does.
     """
 
@@ -80,6 +82,7 @@ class Gate:
     is_stopping: bool = False
     is_flattening: bool = False
     loop_lag_ns: int = 0
+    hearing: Hearing = field(default_factory=Hearing)
     _permits: dict[str, _Permit] = field(default_factory=dict)
     _tops: dict[str, TopV1] = field(default_factory=dict)
 
@@ -105,9 +108,22 @@ class Gate:
         )
         return True
 
-    def on_top(self, top: TopV1) -> None:
-        """Take the newest touch of a market."""
+    def on_top(self, top: TopV1) -> bool:
+        """Take a touch of a market; return False where an older one came late and changes nothing.
+
+        A run of marketdata numbers what it says; between two runs, exchange time tells the newer.
+        """
+        held = self._tops.get(top.market)
+        if held is not None:
+            is_same = held.producer == top.producer
+            if (top.sequence < held.sequence) if is_same else (top.as_of_ms < held.as_of_ms):
+                return False
         self._tops[top.market] = top
+        return True
+
+    def forget(self, market: str) -> None:
+        """Drop what is held of a market that is no more."""
+        self._tops.pop(market, None)
 
     def top(self, market: str) -> TopV1 | None:
         """Return the market's newest touch, fresh or not."""
@@ -249,6 +265,7 @@ class Gate:
             reasons.append("echo_old")
         if self.loop_lag_ns > self.limits.loop_lag_ns:
             reasons.append("loop_late")
+        reasons.extend(self.hearing.reasons(now_ns))
         for issuer in self.issuers:
             reasons.extend(self._permit_reasons(issuer, now_ns, is_exit=is_exit))
         return reasons
