@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.kalshi.token_bucket import TokenBucket
 from libs.common.kalshi.model import Bucket
+from libs.common.kalshi.token_bucket import TokenBucket
 
 S = 1_000_000_000
 STEPS = st.lists(

@@ -27,7 +27,7 @@ from services.executor.core.epoch import EpochKeeper, EpochPhase, EpochTimes, Se
 from services.executor.core.halting import Halting
 from services.executor.core.journal import Draft, JournalFold, JournalWriter
 from services.executor.core.recovery import Recovery, RecoveryStep
-from services.executor.core.requests import CancelRequest, CreateRequest
+from services.executor.core.requests import CreateRequest
 from services.executor.core.seal import Approved, Seal
 from services.executor.core.target_store import TargetStore
 from tests.support.executor_builders import CLEAR, GROUP, START_MS, Desk, a_desk, a_target, an_order, told

@@ -173,7 +173,7 @@ def _importers(module: str, name: str) -> set[str]:
 
 
 def test_only_the_approver_seals_and_only_the_sender_spends() -> None:
-    # The replay of a tape and the budget's day play the sender themselves, towards a venue in the same process.
+    # A tape's replay and the budget's day play the sender themselves, towards a venue in their own process.
     replay = {"bench/replay_world.py", "bench/budget_world.py"}
     assert _callers(".seal.approve", ".Seal.approve", "._seal.approve") == {
         "services/executor/core/approval.py"
