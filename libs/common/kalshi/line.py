@@ -20,6 +20,7 @@ from libs.common.runtime.clock import Clock
 
 Query = tuple[tuple[str, str | int], ...]
 
+_STAMP_OLD: Final = b"header_timestamp_expired"
 NO_CONNECTION: Final = "connect_failed"
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -80,6 +81,9 @@ class VenueLine:
     ) -> Answer | Lost | Unsent:
         """Send one request, once.
 
+        But for one answer: that its stamp is too old. The venue says so before it looks at the request,
+        so nothing was done, and it goes once more under a new stamp, past the guard again.
+
         Args:
             method: Upper case.
             path: As `path` returns it; this is what is signed.
@@ -89,10 +93,27 @@ class VenueLine:
             on_wire: Told the time right before the bytes leave.
             deadline_s: Other than the line's own.
         """
-        now_ms = self._clock.now_ns() // 1_000_000
-        signed = {} if self._signer is None else self._signer.headers(method, path, now_ms)
         target = f"{path}?{urlencode(query)}" if query else path
         seconds = self._deadline_s if deadline_s is None else deadline_s
+        now_ms = self._clock.now_ns() // 1_000_000
+        signed = {} if self._signer is None else self._signer.headers(method, path, now_ms)
+        answer = await self._once(method, target, signed, body, seconds, guard, on_wire)
+        if self._signer is None or not _is_stamp_old(answer):
+            return answer
+        now_ms = self._clock.now_ns() // 1_000_000
+        signed = getattr(self._signer, "fresh", self._signer.headers)(method, path, now_ms)
+        return await self._once(method, target, signed, body, seconds, guard, on_wire)
+
+    async def _once(  # noqa: PLR0917 - a private continuation of `call`
+        self,
+        method: str,
+        target: str,
+        signed: dict[str, str],
+        body: bytes,
+        seconds: float,
+        guard: Guard | None,
+        on_wire: OnWire | None,
+    ) -> Answer | Lost | Unsent:
         try:
             if isinstance(self._transport, LeanTransport):
                 raw = await self._transport.exchange(
@@ -159,3 +180,7 @@ class VenueLine:
             return Answer(response.status_code, await response.aread())
         finally:
             await response.aclose()
+
+
+def _is_stamp_old(answer: Answer | Lost | Unsent) -> bool:
+    return isinstance(answer, Answer) and answer.status == 401 and _STAMP_OLD in answer.body

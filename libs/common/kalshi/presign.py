@@ -121,6 +121,12 @@ class Presigner:
             self.unwatched_total += 1
         return self._signer.headers(method, path, now_ms)
 
+    def fresh(self, method: str, path: str, now_ms: int) -> dict[str, str]:
+        """Return headers signed now, whatever is ready: the venue found the ready ones too old."""
+        self._ready.pop((method, path), None)
+        self._wake.set()
+        return self._signer.headers(method, path, now_ms)
+
     def stamp_of(self, headers: dict[str, str]) -> int:
         """Return the stamp of signed headers in Unix milliseconds."""
         return int(headers[STAMP_HEADER])

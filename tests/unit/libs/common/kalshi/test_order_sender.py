@@ -223,6 +223,30 @@ async def test_nothing_is_sent_twice_whatever_comes_back(
     await transport.aclose()
 
 
+async def test_stamp_that_the_venue_finds_too_old_is_signed_anew_once_past_the_guard_again(
+    http: ScriptedHttp,
+) -> None:
+    """It is refused before it is looked at, so the second request is no repeat; but only one is made."""
+    old = answer(401, {"error": {"code": "header_timestamp_expired", "message": "m"}})
+    asked: list[int] = []
+    transport, clock = make_transport(http.url), ManualClock()
+    presigner = Presigner(Signer.from_pem("key-1", ED25519_PEM), clock)
+    sender = OrderSender(http.url, transport, presigner, clock)
+    presigner.watch(*sender.constant_routes)
+    presigner.refresh()
+    clock.advance(3_000_000_000)
+
+    http.script = lambda _: old if len(http.seen) == 1 else answer(201, {"order_id": "o1"})
+    await sender.create(ORDER, guard=lambda: asked.append(1))  # type: ignore[func-returns-value]
+    stamps = [int(seen.headers[STAMP_HEADER.lower()]) for seen in http.seen]
+    assert (len(stamps), stamps[1] - stamps[0], len(asked)) == (2, 3_000, 2)
+
+    http.script = lambda _: old
+    assert await sender.create(ORDER) == Refused(401, "header_timestamp_expired", "m")
+    assert len(http.seen) == 4
+    await transport.aclose()
+
+
 async def test_without_a_connection_nothing_was_sent() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
