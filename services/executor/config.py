@@ -43,7 +43,7 @@ class Planning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     token_price_e6: Whole = 100
     """Worth of a token of the write budget, in millionths of a dollar."""
     batch_moves_min: Whole = 3
-    """So many prices that move in one pass travel as batched cancels and creates, fewer as amends; 0: never."""
+    """So many prices that move in one pass go as batched cancels and creates; fewer are amended; 0 never."""
     queue_read_s: Seconds = 5.0
     """How often the venue is asked for our places in the queues."""
     backoff_max_s: Seconds = 30.0
