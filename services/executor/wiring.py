@@ -176,7 +176,8 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         killer=Killer(
             engine=engine,
             sender=sender,
-            reader=reader,
+            # Its own connections: a halt's listing queues behind nothing.
+            reader=VenueReader(rest_url, make_transport(rest_url), signer, clock),
             env=runtime.env.value,
             now=now,
             perform=perform,

@@ -75,6 +75,7 @@ class Reading:
         *,
         query: Query = (),
         template: str | None = None,
+        is_urgent: bool = False,
     ) -> T:
         """Return the decoded body of one GET.
 
@@ -83,8 +84,9 @@ class Reading:
             parts: The path below the base address, part by part.
             query: Not signed.
             template: The path as the venue's cost list writes it, where it has parameters.
+            is_urgent: See `answer`.
         """
-        answer = await self.answer(parts, query, template)
+        answer = await self.answer(parts, query, template, is_urgent=is_urgent)
         try:
             return decode_with(decoder, answer.body)
         except MalformedWire as e:
@@ -97,6 +99,7 @@ class Reading:
         items: Callable[[P], list[W] | None],
         *,
         query: Query,
+        is_urgent: bool = False,
     ) -> list[W]:
         """Return the items of all pages; an empty or absent cursor ends.
 
@@ -108,7 +111,7 @@ class Reading:
         cursor = ""
         for _ in range(PAGES_MAX):
             paged = (*query, ("cursor", cursor)) if cursor else query
-            page = await self.one(decoder, parts, query=paged)
+            page = await self.one(decoder, parts, query=paged, is_urgent=is_urgent)
             found.extend(items(page) or ())
             cursor = getattr(page, "cursor", None) or ""
             if not cursor:
@@ -118,15 +121,23 @@ class Reading:
             seen.add(cursor)
         raise VenueProtocolError(f"GET {'/'.join(parts)}: expected an end within {PAGES_MAX} pages")
 
-    async def answer(self, parts: tuple[str, ...], query: Query = (), template: str | None = None) -> Answer:
-        """Return a 2xx answer, tried at most twice."""
+    async def answer(
+        self,
+        parts: tuple[str, ...],
+        query: Query = (),
+        template: str | None = None,
+        *,
+        is_urgent: bool = False,
+    ) -> Answer:
+        """Return a 2xx answer, tried at most twice; an urgent one once, at once, whatever the budget says."""
         cost = cost_of(self._costs, ("GET", f"{_API_ROOT}/{template or '/'.join(parts)}"))
         path = self._line.path(*parts)
         failure: VenueUnavailable | None = None
-        for attempt in range(TRIES):
+        for attempt in range(1 if is_urgent else TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE_S * (1 + self._jitter()))
-            await self._pace(self._balance_bucket if parts[-1] == "balance" else self._bucket, cost)
+            if not is_urgent:
+                await self._pace(self._balance_bucket if parts[-1] == "balance" else self._bucket, cost)
             result = await self._line.call("GET", path, query=query)
             if not isinstance(result, Answer):
                 self.faults[result.reason] += 1

@@ -160,13 +160,18 @@ class VenueReader(Reading):
         return _each(wire_orders.order_of, found)
 
     async def resting(self, shard: int, *, most: int | None = None) -> list[VenueOrder]:
-        """Return the own orders that rest on one shard, newest first; only the first ``most`` if given."""
+        """Return the own orders that rest on one shard, newest first; only the first ``most`` if given.
+
+        For whoever halts: each page is asked for once, without waiting for the budget.
+        """
+        query, parts = (
+            _query(limit=most or PAGE, status="resting", exchange_index=shard),
+            ("portfolio", "orders"),
+        )
         if most is None:
-            query = _query(limit=PAGE, status="resting", exchange_index=shard)
-            found = await self.pages(_ORDERS, ("portfolio", "orders"), lambda page: page.orders, query=query)
+            found = await self.pages(_ORDERS, parts, lambda page: page.orders, query=query, is_urgent=True)
         else:
-            query = _query(limit=most, status="resting", exchange_index=shard)
-            found = (await self.one(_ORDERS, ("portfolio", "orders"), query=query)).orders or []
+            found = (await self.one(_ORDERS, parts, query=query, is_urgent=True)).orders or []
         return _each(wire_orders.order_of, found)
 
     async def order(self, order_id: str) -> VenueOrder | None:

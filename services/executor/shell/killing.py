@@ -24,6 +24,7 @@ from services.executor.core.requests import CancelRequest
 from services.executor.shell.sender import Sender
 
 _AGAIN_S = 0.02
+_AGAIN_MAX_S = 0.25
 _BESIDE_S = 0.2
 """A trigger or cancel-all without an answer for so long is sent once more beside itself."""
 _OUTSTANDING_MAX = 4
@@ -200,19 +201,21 @@ class Killer:
     async def _first_listing(self, shard: int, most: int | None) -> tuple[list[VenueOrder], Now] | None:
         """Return the first listing to be answered and when it began, or None; slow ones are asked beside."""
         under_way: set[asyncio.Task[tuple[list[VenueOrder], Now] | None]] = set()
+        failures, loop = 0, asyncio.get_running_loop()
+        deadline = loop.time() + _LISTING_S
         try:
-            while True:
+            while loop.time() < deadline:
                 if len(under_way) < _LISTINGS_MAX:
                     under_way.add(asyncio.create_task(self._listing(shard, most)))
                 done, under_way = await asyncio.wait(
                     under_way, timeout=_LISTING_BESIDE_S, return_when=asyncio.FIRST_COMPLETED
                 )
-                answers = [task.result() for task in done]
-                for answer in answers:
+                for answer in [task.result() for task in done]:
                     if answer is not None:
                         return answer
-                if answers:
-                    return None
+                    failures += 1
+                    await asyncio.sleep(_pause_s(failures))
+            return None
         finally:
             for task in under_way:
                 task.cancel()
@@ -327,6 +330,7 @@ class Killer:
 async def _until_sure(once: Callable[[], Coroutine[None, None, bool]], is_sure: Callable[[], bool]) -> None:
     """Repeat a request until it is certain; a slow answer is not waited for alone."""
     under_way: set[asyncio.Task[bool]] = set()
+    failures = 0
     try:
         while not is_sure():
             if len(under_way) < _OUTSTANDING_MAX:
@@ -337,10 +341,16 @@ async def _until_sure(once: Callable[[], Coroutine[None, None, bool]], is_sure: 
             for task in done:
                 task.result()
             if done and not is_sure():
-                await asyncio.sleep(_AGAIN_S)
+                failures += 1
+                await asyncio.sleep(_pause_s(failures))
     finally:
         for task in under_way:
             task.cancel()
+
+
+def _pause_s(failures: int) -> float:
+    """Return how long to wait before the next try: at once at first, four times a second in the end."""
+    return min(_AGAIN_MAX_S, _AGAIN_S * (1 << min(failures, 8) >> 1))
 
 
 def _cancel_of(told: VenueOrder) -> CancelRequest:
