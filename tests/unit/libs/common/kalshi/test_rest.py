@@ -117,11 +117,11 @@ async def test_a_read_is_not_repeated_for_ever(http: ScriptedHttp, reader: Venue
 
 
 async def test_a_refusal_is_not_repeated_and_keeps_its_code(http: ScriptedHttp, reader: VenueReader) -> None:
-    http.script = lambda _: answer(401, {"error": {"code": "header_timestamp_expired", "message": "m"}})
+    http.script = lambda _: answer(401, {"error": {"code": "authentication_error", "message": "m"}})
 
     with pytest.raises(VenueRefused) as refused:
         await reader.positions()
-    assert (refused.value.status, refused.value.code) == (401, "header_timestamp_expired")
+    assert (refused.value.status, refused.value.code) == (401, "authentication_error")
     assert len(http.seen) == 1
 
 
