@@ -137,6 +137,26 @@ class Account:
         status = self.status.get(market)
         return status is not None and status.state in _PAID
 
+    def is_over(self, status: MarketV1) -> bool:
+        """Return whether a market is final and nothing of ours is left in it: memory is bounded (I12)."""
+        market = status.market
+        return (
+            status.state is MarketState.FINALIZED
+            and not self.positions.qty_e2(market)
+            and not self.orders.is_working(market)
+        )
+
+    def forget(self, market: str) -> None:
+        """Drop what is held of a market that is over; what it earned stays in the sums."""
+        self.status.pop(market, None)
+        self._grids.pop(market, None)
+        self.filled_ns.pop(market, None)
+        self.hold_until_ns.pop(market, None)
+        self.dirty.discard(market)
+        self.targets.forget(market)
+        self.orders.forget_market(market)
+        self.gate.forget(market)
+
     def known_markets(self) -> set[str]:
         """Return every market that needs a position message."""
         return (

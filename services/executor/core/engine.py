@@ -43,6 +43,10 @@ from services.executor.core.seal import Approved, Seal
 
 _S = 1_000_000_000
 
+_QUIET_TURNS = 10
+"""Seconds after which every market's position was said anew, however quiet."""
+_QUIET_TOLD_MIN = 200
+
 
 @dataclass(slots=True)
 class Engine:
@@ -66,6 +70,7 @@ class Engine:
     _raw_residuals: tuple[int, int] = (0, 0)
     _compared_ns: int = 0
     _barred: dict[str, bool] = field(default_factory=dict)
+    _quiet_told: int = 0
     _closed_since_ns: int | None = None
     _cancelled_all_ns: int = 0
     _second_ns: int = 0
@@ -90,7 +95,9 @@ class Engine:
 
     def on_top(self, top: TopV1, now: Now) -> None:
         """Take a market's touch."""
-        self.account.gate.on_top(top)
+        if not self.account.gate.on_top(top):
+            self.account.counters["tops_dropped"] += 1
+            return
         if self.account.places.is_used:
             self.account.places.look(self.account.orders.of_market(top.market), top)
         self._look_at_bar(top.market, now)
@@ -99,6 +106,8 @@ class Engine:
         """Take a market's status."""
         account = self.account
         held = account.status.get(status.market)
+        if held is None and account.is_over(status):
+            return []  # nothing of ours is there, and nothing will be
         account.status[status.market] = status
         if held is None:
             account.dirty.add(status.market)
@@ -459,6 +468,16 @@ class Engine:
         self._cancelled_all_ns = now.ns
         return self.cancel_everything(now)
 
+    def _positions_due(self) -> list[str]:
+        # What is open every second; the quiet rest in turns, for those who were not there when it changed.
+        account = self.account
+        busy = account.orders.markets() | account.positions.open_markets
+        quiet = sorted(account.known_markets() - busy)
+        share = max(_QUIET_TOLD_MIN, -(-len(quiet) // _QUIET_TURNS))
+        begin = self._quiet_told if self._quiet_told < len(quiet) else 0
+        self._quiet_told = begin + share
+        return [*sorted(busy), *quiet[begin : begin + share]]
+
     def _each_second(self, now: Now) -> list[Effect]:
         account = self.account
         account.orders.forget_ended(now.ns)
@@ -466,7 +485,10 @@ class Engine:
         account.dirty |= account.orders.markets() | account.targets.markets()
         account.recent_audits.clear()
         effects: list[Effect] = self.quoter.watch_budget(now)
-        effects += [effect for m in sorted(account.known_markets()) for effect in account.position_effects(m)]
+        effects += [effect for m in self._positions_due() for effect in account.position_effects(m)]
+        for market in [m for m, status in account.status.items() if account.is_over(status)]:
+            account.forget(market)
+            self._barred.pop(market, None)
         effects += self.conflicts.look(account.orders.unresolved(), now)
         if self.intake.missing_fills(now):
             effects.append(ReadFills())

@@ -257,6 +257,15 @@ class OwnOrders:
         """Return the markets with orders that may rest."""
         return {order.market for order in self.live()}
 
+    def is_working(self, market: str) -> bool:
+        """Return whether something of the market may rest, or fills of it are not booked yet."""
+        return bool(self._working.get(market))
+
+    def forget_market(self, market: str) -> None:
+        """Drop the place of a market where nothing works any more."""
+        assert not self._working.get(market), market
+        self._working.pop(market, None)
+
     def has_unknown(self, market: str) -> bool:
         """Return whether the market is in quarantine."""
         return any(order.is_unknown for order in self._working.get(market, {}).values())

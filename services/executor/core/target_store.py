@@ -69,6 +69,10 @@ class TargetStore:
         """Return every market that ever had a target."""
         return set(self._slots)
 
+    def forget(self, market: str) -> None:
+        """Drop the market's slot."""
+        self._slots.pop(market, None)
+
     def next_expiry_ms(self) -> int | None:
         """Return when the next target expires, or None without targets."""
         return min((slot.target.expires_ms for slot in self._slots.values()), default=None)

@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, OutcomeUnknown
+from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Fence, OutcomeUnknown
 from libs.common.messages.base import Wire, encode
 from libs.common.messages.execution import AuditExecV1, FillV1, OrderV1, PositionV1, ResultV1
 from libs.common.runtime.errors import ProcessEnd
@@ -38,6 +38,8 @@ class _Waiting:
     subject: str
     data: bytes
     msg_id: str
+    is_fenced: bool = True
+    """Stored under our epoch only: what a leader of the past says late would be read as the newest."""
     order_key: str = ""
     """Set while an order's record may still be replaced by a newer state of the same order."""
 
@@ -62,6 +64,8 @@ class Publisher:
         self._audits = 0
         self._intents_open = 0
         self._replaceable: dict[str, _Waiting] = {}
+        self.fence: Callable[[], Fence | None] = lambda: None
+        self.on_fence_refused: Callable[[Fence], None] = lambda _: None
         self.failures = 0
 
     @property
@@ -98,7 +102,7 @@ class Publisher:
         """Queue an execution event."""
         self._audits += 1
         msg_id = f"audit-{self._run_id}-{audit.epoch}-{self._audits}"
-        self._put(self._subjects.of("audit.exec", self._account), audit, msg_id)
+        self._put(self._subjects.of("audit.exec", self._account), audit, msg_id, is_fenced=False)
 
     @contextlib.contextmanager
     def intent(self) -> Iterator[None]:
@@ -154,10 +158,12 @@ class Publisher:
             async with asyncio.timeout(timeout_s):
                 await self._empty.wait()
 
-    def _put(self, subject: str, message: Wire, msg_id: str, *, order_key: str = "") -> None:
+    def _put(
+        self, subject: str, message: Wire, msg_id: str, *, order_key: str = "", is_fenced: bool = True
+    ) -> None:
         if len(self._waiting) >= _WAITING_MAX:
             raise JournalBlocked(f"at most {_WAITING_MAX} records waiting for the journal")
-        item = _Waiting(subject, encode(message), msg_id, order_key)
+        item = _Waiting(subject, encode(message), msg_id, is_fenced, order_key)
         if order_key:
             self._replaceable[order_key] = item
         self._waiting.append(item)
@@ -165,9 +171,13 @@ class Publisher:
         self._wake.set()
 
     async def _append(self, item: _Waiting) -> bool:
+        # The fence is read anew with every try: after a takeover from itself the records are still ours.
+        fence = self.fence() if item.is_fenced else None
         try:
-            await self._bus.append(item.subject, item.data, msg_id=item.msg_id)
+            await self._bus.append(item.subject, item.data, msg_id=item.msg_id, fence=fence)
         except (BusUnavailable, OutcomeUnknown, AppendRefused) as e:
+            if isinstance(e, AppendRefused) and e.is_fence and fence is not None:
+                self.on_fence_refused(fence)
             self.failures += 1
             if self.failures % 20 == 1:
                 self._log.event("BUS_ERROR", f"append not stored: {e}", level="WARNING", subject=item.subject)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
-from libs.common.bus.api import Bus, Handler, Message
+from libs.common.bus.api import Bus, Fence, Handler, Message
 from libs.common.control.latch import LatchState
 from libs.common.kalshi.feed import run_feed
 from libs.common.kalshi.model import FeedEvent, GroupUpdate
@@ -409,6 +409,8 @@ class ExecutorApp:
         self._direct.spawn = self._spawn
         performer.is_order_leaving = lambda: self._sender.is_order_leaving
         self._sender.on_fence_lost = self._on_fence_lost
+        self._publisher.fence = self._fence
+        self._publisher.on_fence_refused = self._on_record_refused
         self._sender.on_passed = performer.orders_passed
         self._sender.on_quiet = self._pass_soon
         self._sender.pacing.on_refused = self._limits.soon
@@ -428,6 +430,17 @@ class ExecutorApp:
         if effect.is_fuse:
             self._leadership.fuse_blew()
         self._take_over_wanted.set()
+
+    def _fence(self) -> Fence | None:
+        keeper, account = self._engine.epoch, self._engine.account.name
+        return Fence(self._subjects.of("exec.epoch", account), keeper.token) if keeper.token else None
+
+    def _on_record_refused(self, fence: Fence) -> None:
+        keeper = self._engine.epoch
+        if keeper.is_moving or not keeper.is_leading or fence.sequence != keeper.token:
+            return  # our own next claim, whose token the next try carries, or our orderly end
+        keeper.fence_refused()
+        self._on_fence_lost("a record was refused: another leader holds the epoch")
 
     def _on_fence_lost(self, reason: str) -> None:
         self._engine.account.gate.is_fence_lost = True

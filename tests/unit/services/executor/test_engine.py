@@ -478,3 +478,88 @@ def test_order_that_no_read_can_settle_is_reported_once_after_a_minute() -> None
         effects = desk.engine.on_tick(desk.now)
         reports += [e for e in effects if isinstance(e, Log) and e.event_type == "ORDER_CONFLICT"]
     assert [report.fields["client_order_id"] for report in reports] == [bid.client_order_id]
+
+
+def test_market_that_is_final_and_flat_is_forgotten_and_does_not_come_back() -> None:
+    desk = a_desk()
+    account, engine = desk.engine.account, desk.engine
+    for number in range(1_000):
+        market = f"M-{number + 10}"
+        engine.on_status(a_status(market), desk.now)
+        engine.on_top(a_top(market), desk.now)
+        desk.quote(market=market)
+        engine.on_status(a_status(market, state=MarketState.FINALIZED, sequence=2), desk.now)
+    desk.later(1.1)
+    engine.on_tick(desk.now)
+    engine.on_status(a_status("M-10", state=MarketState.FINALIZED, sequence=3), desk.now)
+    assert account.known_markets() == {MARKET}
+    assert account.gate.top("M-10") is None
+
+
+def test_every_position_is_told_within_ten_seconds_and_open_ones_every_second() -> None:
+    desk = a_desk()
+    for number in range(3_000):
+        desk.engine.on_status(a_status(f"Q-{number:04}"), desk.now)
+    resting(desk)
+    told_of: list[list[str]] = []
+    for _ in range(11):
+        desk.later(1.0)
+        desk.prove()
+        effects = desk.engine.on_tick(desk.now)
+        told_of.append([e.position.market for e in effects if isinstance(e, PublishPosition)])
+    assert all(MARKET in markets for markets in told_of)
+    assert max(len(markets) for markets in told_of) <= 302
+    assert len({market for markets in told_of for market in markets}) == 3_001
+
+
+def test_touch_that_comes_late_changes_nothing() -> None:
+    desk = a_desk()
+    gate = desk.engine.account.gate
+    desk.engine.on_top(a_top(bid_e4=4_800, sequence=5), desk.now)
+    desk.engine.on_top(a_top(bid_e4=4_600, sequence=4), desk.now)
+    older = a_top(bid_e4=4_500, sequence=9, producer="20250101-000000-md", as_of_ms=desk.now.ms - 1)
+    desk.engine.on_top(older, desk.now)
+    top = gate.top(MARKET)
+    assert top is not None
+    assert top.bid_e4 == 4_800
+
+
+def test_second_order_under_one_id_that_a_fill_tells_of_is_counted_booked_and_cancelled() -> None:
+    desk = a_desk()
+    bid, _ = resting(desk)
+    effects = desk.engine.intake.on_fill(a_fill(bid, 100, order_id="another"), desk.now)
+    assert cancels(effects) == ["another"]
+    assert desk.engine.account.counters["duplicates"] == 1
+    assert desk.engine.account.positions.qty_e2(MARKET) == 100
+    assert (bid.filled_e2, bid.booked_e2) == (0, 0)
+    again = desk.engine.intake.on_fill(
+        a_fill(bid, 100, "t2", order_id="another", client_order_id=""), desk.now
+    )
+    assert cancels(again) == []
+    assert desk.engine.account.positions.qty_e2(MARKET) == 200
+    assert desk.engine.account.counters["duplicates"] == 1
+
+
+def test_cancelled_order_does_not_come_back_from_stale_data_of_the_venue() -> None:
+    """The seed's bug B-001, loop by loop: a cancel, then a listing that still shows the order."""
+    desk = a_desk()
+    bid, ask = resting(desk)
+    intake, orders = desk.engine.intake, desk.engine.account.orders
+    # Loop 1: the target is empty, both are cancelled; a listing had begun before.
+    listing_began_ns = desk.now.ns
+    as_listed = [told(bid), told(ask)]
+    desk.later(0.1)
+    desk.accept_all(desk.quote(sequence=2))
+    assert list(orders.live()) == []
+    # Loop 2: that listing arrives, then one that began after the cancels but lags behind them.
+    desk.later(0.2)
+    intake.on_listing(as_listed, listing_began_ns, desk.now)
+    assert list(orders.live()) == []
+    desk.later(0.1)
+    intake.on_listing(as_listed, desk.now.ns, desk.now)
+    assert list(orders.live()) == []
+    # And the loop's targets are planned from what is so: two new creates, no cancel of the dead.
+    effects = desk.quote(*BOTH, sequence=3)
+    assert [len(batch.creates) for batch in batches(effects)] == [2]
+    assert cancels(effects) == []
+    assert desk.engine.account.counters["orphans"] == 0

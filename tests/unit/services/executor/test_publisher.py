@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from libs.common.bus.api import NO_HEADERS, Ack, Bus, Fence
+from libs.common.bus.api import NO_HEADERS, Ack, AppendRefused, Bus, Fence
 from libs.common.domain.side import Side
 from libs.common.env import Env
 from libs.common.messages.base import WireDecoder
@@ -121,3 +121,46 @@ async def test_beside_an_intent_only_one_record_is_under_way() -> None:
 
     assert stream.most_open == 1
     assert len(stream.stored) == 6
+
+
+async def test_records_carry_the_fence_of_the_moment_and_a_refusal_is_told() -> None:
+    """What a leader of the past says late must not be read as the newest word on an order."""
+
+    class Fenced(SlowStream):
+        token = 8
+
+        async def append(
+            self,
+            subject: str,
+            data: bytes,
+            *,
+            msg_id: str,
+            fence: Fence | None = None,
+            headers: Mapping[str, str] = NO_HEADERS,
+            timeout_s: float = 2.0,
+        ) -> Ack:
+            if fence is not None and fence.sequence != self.token:
+                raise AppendRefused("wrong last sequence", is_fence=True)
+            return await super().append(subject, data, msg_id=msg_id)
+
+    stream, mine, refused = Fenced(), [7], list[Fence]()
+    stream.may_go.set()
+    async with publishing(stream) as publisher:
+        publisher._log = cast("EventLog", _Silent())
+        publisher.fence = lambda: Fence("epoch", mine[0])
+
+        def on_fence_refused(fence: Fence) -> None:
+            refused.append(fence)
+            mine[0] = 8  # as after a takeover from itself
+
+        publisher.on_fence_refused = on_fence_refused
+        publisher.order(order(1), 1)
+        await publisher.flush(2.0)
+
+    assert refused == [Fence("epoch", 7)]
+    assert [msg_id for _, _, msg_id in stream.stored] == ["order-main-c-1-1-1"]
+
+
+class _Silent:
+    def event(self, *_: object, **__: object) -> None:
+        """Hear nothing."""
