@@ -14,8 +14,9 @@ Rules of the file:
   later: its group is triggered; without a trigger its own answer is awaited.
 * A trigger without an answer is sent again until it has one. Cancel-all helps but proves
   nothing, so nothing waits for it.
-* An order is cancelled by name when such a listing still shows it, or when a trigger has
-  stayed without an answer for the read lag.
+* An order is cancelled by name when such a listing still shows it. While something is not
+  certain a listing is worth little and costs the venue much: the first is asked for after
+  twice the read lag, then one each read lag, and what it shows is cancelled by name too.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class ShardLadder:
     _confirmed: set[str] = field(default_factory=set)
     _certain_ns: int | None = None
     """Since when nothing can come to rest any more."""
+    _listed_ns: int = 0
 
     @property
     def unconfirmed(self) -> set[str]:
@@ -87,7 +89,7 @@ class ShardLadder:
         """
         if self.unconfirmed or may_come:
             self._certain_ns = None
-            return max(now_ns, self.started_ns + self.settle_ns)
+            return max(now_ns, self.started_ns + 2 * self.settle_ns, self._listed_ns + self.settle_ns)
         if self._certain_ns is None:
             self._certain_ns = now_ns
         return max(now_ns, self._certain_ns + self.settle_ns)
@@ -96,11 +98,11 @@ class ShardLadder:
         self, left: Iterable[CancelRequest], began_ns: int, now_ns: int
     ) -> tuple[CancelRequest, ...]:
         """Take what a listing shows of the reach; return what to cancel by name."""
-        self.failures = 0
+        self.failures, self._listed_ns = 0, began_ns
         cancels = tuple(left)
         counts = self._certain_ns is not None and began_ns - self._certain_ns >= self.settle_ns
         if cancels:
-            is_late = bool(self.unconfirmed) and began_ns - self.started_ns >= self.settle_ns
+            is_late = began_ns - self.started_ns >= 2 * self.settle_ns
             return cancels if counts or is_late or not self.groups else ()
         self.rung("empty", now_ns)
         if counts:

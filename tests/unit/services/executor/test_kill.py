@@ -25,7 +25,7 @@ def test_empty_listing_counts_only_the_read_lag_after_the_last_trigger_was_confi
     walk.look(0, may_come=False)
     walk.on_listing((), 400, 450)
     walk.on_triggered("g1", 500)
-    assert walk.look(500, may_come=False) == 500, "a listing may show what to cancel by name"
+    assert walk.look(500, may_come=False) == 2 * LAG, "a listing may show what to cancel by name"
     walk.on_listing((), 500, 550)
     assert not verified(walk)
     walk.on_triggered("g2", 600)
@@ -53,11 +53,13 @@ def test_order_that_may_still_come_to_rest_keeps_a_shard_without_group_from_bein
 def test_what_a_lagging_listing_shows_is_cancelled_by_name_only_when_it_is_late() -> None:
     walk = a_walk("g")
     assert walk.on_listing((CANCEL,), 100, 150) == ()
-    assert walk.on_listing((CANCEL,), LAG, LAG + 50) == (CANCEL,), "the trigger has no answer"
-    walk.on_triggered("g", 600)
-    walk.look(600, may_come=False)
-    assert walk.on_listing((CANCEL,), 900, 950) == ()
-    assert walk.on_listing((CANCEL,), 600 + LAG, 1_200) == (CANCEL,), "it is triggered and still listed"
+    assert walk.on_listing((CANCEL,), 2 * LAG, 2 * LAG + 50) == (CANCEL,), "the trigger has no answer"
+    assert walk.look(1_100, may_come=False) == 3 * LAG, "one each read lag"
+    early = a_walk("g")
+    early.on_triggered("g", 100)
+    early.look(100, may_come=False)
+    assert early.on_listing((CANCEL,), 400, 450) == ()
+    assert early.on_listing((CANCEL,), 100 + LAG, 700) == (CANCEL,), "it is triggered and still listed"
     assert not verified(walk)
 
 
