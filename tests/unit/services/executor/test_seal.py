@@ -145,30 +145,37 @@ def test_sealing_and_spending_an_order_costs_less_than_twenty_microseconds() -> 
 
 
 @cache
-def _trees() -> dict[str, ast.Module]:
-    return {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for folder in ("libs", "services", "bench")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    }
+def _code() -> tuple[list[tuple[str, ast.Call]], list[tuple[str, ast.ImportFrom]]]:
+    """Return every call and every import of our modules, each with its path."""
+    calls: list[tuple[str, ast.Call]] = []
+    imports: list[tuple[str, ast.ImportFrom]] = []
+    for folder in ("libs", "services", "bench"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    calls.append((name, node))
+                elif isinstance(node, ast.ImportFrom):
+                    imports.append((name, node))
+    return calls, imports
 
 
 def _callers(*names: str) -> set[str]:
     """Return the modules that call something whose written name ends so."""
+    last = {name.rpartition(".")[2] for name in names}
     return {
         path
-        for path, tree in _trees().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and f".{ast.unparse(node.func)}".endswith(names)
+        for path, call in _code()[0]
+        if (getattr(call.func, "attr", None) or getattr(call.func, "id", None)) in last
+        and f".{ast.unparse(call.func)}".endswith(names)
     }
 
 
 def _importers(module: str, name: str) -> set[str]:
     return {
         path
-        for path, tree in _trees().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == module and name in {n.name for n in node.names}
+        for path, node in _code()[1]
+        if node.module == module and name in {alias.name for alias in node.names}
     }
 
 
