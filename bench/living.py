@@ -190,8 +190,8 @@ async def _probing(
         finally:
             probing.cancel()
             await asyncio.gather(probing, return_exceptions=True)
-            found.floor = percentiles(times_us)
-            found.floor_ticks = percentiles(hops.ticks_us)
+            found.floor = percentiles(times_us) if times_us else None
+            found.floor_ticks = percentiles(hops.ticks_us) if hops.ticks_us else None
 
 
 async def _venue(run: RunFile, found: Living, probes_s: float) -> Venue:
