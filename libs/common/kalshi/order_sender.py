@@ -137,7 +137,7 @@ class OrderSender:
         result = await self._line.call("POST", self._orders, body=body, guard=guard, on_wire=on_wire)
         if isinstance(result, Unsent):
             return result
-        return order_outcome(result, Meant(client_order_id=order.client_order_id))
+        return order_outcome(result, Meant(client_order_id=order.client_order_id, qty_e2=order.qty_e2))
 
     async def create_batch(
         self, orders: Sequence[NewOrder], *, guard: Guard | None = None, on_wire: OnWire | None = None
@@ -153,7 +153,8 @@ class OrderSender:
         result = await self._line.call("POST", self._batched, body=body, guard=guard, on_wire=on_wire)
         if isinstance(result, Unsent):
             return [result for _ in orders]
-        return list(batch_outcomes(result, [Meant(client_order_id=o.client_order_id) for o in orders]))
+        meant = [Meant(client_order_id=o.client_order_id, qty_e2=o.qty_e2) for o in orders]
+        return list(batch_outcomes(result, meant))
 
     async def amend(
         self, amend: Amend, *, guard: Guard | None = None, on_wire: OnWire | None = None

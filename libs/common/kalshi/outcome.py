@@ -65,10 +65,12 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """The order that a write is about; empty ids are not compared."""
+    """The order that a write is about; empty ids are not compared, nor is a quantity of 0."""
 
     order_id: str = NOTHING_MEANT
     client_order_id: str = NOTHING_MEANT
+    qty_e2: int = 0
+    """What a create asked for: its answer must account for all of it, or for what is gone."""
 
 
 def refusal_of(answer: Answer) -> Refused | Unknown | None:  # noqa: PLR0911 - a return per row of the table
@@ -180,11 +182,13 @@ def _accepted(
     # A create must be named back; cancels of June 2026 omit the client id, so absence is no contradiction.
     if meant.client_order_id and echo != meant.client_order_id and (echo or not meant.order_id):
         return Unknown(status, "foreign_echo")
-    if not (is_cancel or is_amend) and answer.remaining_count is None:
-        # Nobody knows whether the order rests. An amend that changes neither size nor fills says nothing.
+    # Without what remains nobody knows whether the order rests; an amend that changes neither size nor fills
+    # says nothing of it. A create tells what it filled.
+    is_rest_untold = not (is_cancel or is_amend) and not answer.remaining_count
+    if is_rest_untold or (not meant.order_id and not answer.fill_count):
         return Unknown(status, "unparseable")
-    if not meant.order_id and answer.fill_count is None:
-        return Unknown(status, "unparseable")
+    if meant.qty_e2 and not _adds_up(answer, meant.qty_e2):
+        return Unknown(status, "counts_differ")
     return Accepted(
         order_id=answer.order_id,
         client_order_id=echo or meant.client_order_id,
@@ -194,6 +198,12 @@ def _accepted(
         venue_ms=answer.ts_ms or 0,
         has_remaining=is_cancel or answer.remaining_count is not None,
     )
+
+
+def _adds_up(answer: OrderAnswer | BatchItem, qty_e2: int) -> bool:
+    # What rests and what was filled is what was asked for; what neither rests nor was filled was killed.
+    filled_e2, remaining_e2 = count_e2(answer.fill_count), count_e2(answer.remaining_count)
+    return filled_e2 + remaining_e2 == qty_e2 if remaining_e2 else filled_e2 <= qty_e2
 
 
 def _refused(status: int, error: ErrorBody) -> Refused | Unknown:
