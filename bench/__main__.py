@@ -66,7 +66,7 @@ def _tick_to_order(
 ) -> None:
     path, alone = lived.summary["tick_to_order_us"], bare.summary["tick_to_order_us"]
     if lived.floor is None or lived.floor_ticks is None:
-        raise RuntimeError(f"a demo of {DEMO_S} s with time for probes, came to quote too late (BENCH_DEMO_S)")
+        raise RuntimeError(f"a demo of {DEMO_S} s with time for probes, quoted too late (BENCH_DEMO_S)")
     # The idle floor moves with the machine's mood: what stood before and after is averaged.
     idle = floor.Percentiles(
         (low.p50_us + high.p50_us) / 2, (low.p99_us + high.p99_us) / 2, low.samples + high.samples
