@@ -25,7 +25,7 @@ _WAITING_MAX = 50_000
 _RETRY_S = 0.25
 _IN_FLIGHT_MAX = 4
 _MANY = 64
-"""So many records waiting are stored several at a time, unless an intent is on its way."""
+"""More than so many waiting are stored several at a time: late fills would cost more than a late intent."""
 _LINGER_S = 0.02
 _LINGER_MAX_S = 0.1
 """An intent, which an order waits for, must not queue behind records that nobody waits for: they
@@ -131,7 +131,7 @@ class Publisher:
             await self._linger()
             while self._waiting:
                 # One at a time else: an intent that comes now has at most that one before it.
-                most = _IN_FLIGHT_MAX if len(self._waiting) > _MANY and not self._intents_open else 1
+                most = _IN_FLIGHT_MAX if len(self._waiting) > _MANY else 1
                 batch = list(itertools.islice(self._waiting, most))
                 for item in batch:
                     self._replaceable.pop(item.order_key, None)

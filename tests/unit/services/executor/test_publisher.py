@@ -161,6 +161,22 @@ async def test_records_carry_the_fence_of_the_moment_and_a_refusal_is_told() -> 
     assert [msg_id for _, _, msg_id in stream.stored] == ["order-main-c-1-1-1"]
 
 
+async def test_many_waiting_records_are_stored_several_at_a_time_even_beside_an_intent() -> None:
+    """Under orders without pause and a slow disk, fills must not fall behind."""
+    stream = SlowStream()
+    async with publishing(stream) as publisher:
+        with publisher.intent():
+            for number in range(100):
+                publisher.fill(fill(f"t-{number}"))
+            while not stream.open:
+                await asyncio.sleep(0)
+            stream.may_go.set()
+            await publisher.flush(2.0)
+
+    assert stream.most_open == 4
+    assert len(stream.stored) == 100
+
+
 class _Silent:
     def event(self, *_: object, **__: object) -> None:
         """Hear nothing."""
