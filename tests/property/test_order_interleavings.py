@@ -242,6 +242,7 @@ FAMILIES = (
 )
 
 
+@pytest.mark.timeout(600)  # the largest takes 13 s of a processor, which it may have to share
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_every_order_of_events_ends_in_the_right_state(family: Family) -> None:
     cases = 0
