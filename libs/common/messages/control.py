@@ -83,7 +83,7 @@ class PermitV1(Wire, frozen=True, kw_only=True):
     scale_e4: int = 10_000
     """Size factor, ten-thousandths; below 10_000 in a ramp after resume."""
     exits_open: bool = False
-    """Where closed: whether nothing closes it but a halt at level ``reduce_only``, so that exits may leave."""
+    """Where closed: whether only a halt at level ``reduce_only`` closes it, so that exits may leave."""
 
 
 def parse_halt(data: bytes) -> HaltV1:
