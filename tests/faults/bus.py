@@ -10,7 +10,7 @@ from libs.common.bus.api import NO_HEADERS, Ack, BusUnavailable, Fence, Handler,
 from libs.common.bus.memory import MemoryBroker, MemoryBus, _MemorySubscription
 from libs.common.env import Env
 from libs.common.runtime.context import travelling_headers
-from tests.faults.process import LATENCY_NS, Kind, Process
+from tests.faults.process import Kind, Process
 
 _PAGE = 32
 """A read fetches so many messages at a time, as the real one does."""
@@ -36,7 +36,7 @@ class ProcessBus(MemoryBus):
             Kind.TELL,
             f"publish {_family(subject)}",
             lambda _: self._process.loop.in_world(
-                LATENCY_NS, lambda: _nothing(self.broker.publish(subject, data, sent))
+                self._process.loop.weather.bus_ns, lambda: _nothing(self.broker.publish(subject, data, sent))
             ),
         )
 

@@ -30,7 +30,6 @@ MS: Final = 1_000_000
 ACCOUNT: Final = "main"
 OUTSIDER: Final = "outsider"
 READ_LAG_NS: Final = 25 * MS
-FEED_NS: Final = 1_800_000
 CREATE: Final = "POST /portfolio/events/orders"
 A, B, C = "ONE-E-A", "ONE-E-B", "TWO-F-C"
 SHARDS: Final = {A: 0, B: 0, C: 2}
@@ -124,7 +123,9 @@ class Exchange:
 
     def _carry_all(self, process: Process, session: Session, inbox: asyncio.Queue[bytes]) -> None:
         for frame in session.out:
-            self._loop.in_world(FEED_NS, partial(process.hear, partial(inbox.put_nowait, frame)))
+            self._loop.in_world(
+                self._loop.weather.feed_ns, partial(process.hear, partial(inbox.put_nowait, frame))
+            )
         session.out.clear()
 
     def _is_cut(self, asked: Asked) -> bool:
@@ -173,4 +174,4 @@ async def run_feed(
 
 
 def _send(process: Process, act: Callable[[], None], _: Fate) -> None:
-    process.loop.in_world(FEED_NS, act)
+    process.loop.in_world(process.loop.weather.feed_ns, act)

@@ -37,6 +37,8 @@ from tests.faults.world import World
 
 CHILD_S: Final = 60
 SHOWN_MAX: Final = 20
+OTHER_SEEDS: Final = (2, 3, 4)
+_AT_EFFECTS: Final = (Act.CRASH, Act.SUSPEND, Act.LOSE_REQUEST, Act.LOSE_ANSWER)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Explorer:
                 walk.finish(breaches)
             walk.wait_all()
             if breaches:
-                walk.outcomes.append(Outcome("none", breaches))
+                walk.outcomes.append(Outcome("", breaches))
             results.seek(0)
             for line in results.read().decode().splitlines():
                 walk.outcomes.append(Outcome(**json.loads(line)))
@@ -224,6 +226,13 @@ def singles(plan: Plan, point: Point) -> tuple[Act, ...]:
     return tuple(acts)
 
 
+def effects(plan: Plan, point: Point) -> tuple[Act, ...]:
+    """Crash and suspend the first life before each effect, and lose it or its answer; for other seeds."""
+    if plan or point.life != 1 or point.kind is not Kind.EFFECT:
+        return ()
+    return (Act.CRASH, Act.SUSPEND) if point.what == "write latch" else _AT_EFFECTS
+
+
 def crash_pairs(plan: Plan, point: Point) -> tuple[Act, ...]:
     """Crash the first life before each effect, and the second before each of its own."""
     is_next = point.life == len(plan) + 1
@@ -260,7 +269,9 @@ def again(explorer: Explorer, text: str) -> list[str]:
         print(f"{world.loop.now_ns / 1e6:9.2f} {event} {message} {fields}"[:300])
 
     world = World(decide, explorer.key_file, explorer.seed, explorer._mutate, tell)
-    return world.run()
+    breaches = list(world.run())
+    world.loop.dispose()
+    return breaches
 
 
 def main() -> int:
@@ -272,7 +283,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--every", type=int, default=1, help="try only each so-manieth point")
     parser.add_argument("--report", default="", help="write every broken plan to this file")
-    parser.add_argument("--only", default="", help="one exploration: singles, crash_pairs or wake_pairs")
+    parser.add_argument(
+        "--only", default="", help="one exploration: singles, effects, crash_pairs or wake_pairs"
+    )
     options = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # The order of sets of strings is part of what a number names.
@@ -303,27 +316,35 @@ def main() -> int:
 
 def _explore(explorer: Explorer, only: str) -> int:
     began_s = time.monotonic()
-    broken: list[Outcome] = []
-    for policy, depth in ((singles, 1), (crash_pairs, 2), (wake_pairs, 2)):
-        if only and policy.__name__ != only:
+    counted: Counter[str] = Counter()
+    broken: list[tuple[int, Outcome]] = []
+    own = explorer.seed
+    for policy, depth, seed in (
+        (singles, 1, own),
+        *((effects, 1, seed) for seed in OTHER_SEEDS if seed != own),
+        (crash_pairs, 2, own),
+        (wake_pairs, 2, own),
+    ):
+        name = policy.__name__
+        if only and name != only:
             continue
+        explorer.seed = seed
         outcomes = explorer.explore(policy, depth)
-        acts = Counter(
-            " then ".join(step.act for step in plan_of(o.plan)) for o in outcomes if o.plan != "none"
-        )
-        failed = [outcome for outcome in outcomes if outcome.breaches]
         if depth == 1:
-            print("points of the first life:", ", ".join(f"{n} {k}" for k, n in explorer.points.items()))
+            points = ", ".join(f"{count:,} {kind}" for kind, count in explorer.points.items())
+            print(f"seed {seed}: points of the first life: {points}")
+        acts = Counter(" then ".join(step.act for step in plan_of(o.plan)) for o in outcomes if o.plan)
+        failed = [outcome for outcome in outcomes if outcome.breaches]
         told = ", ".join(f"{act} {count:,}" for act, count in sorted(acts.items()))
-        print(
-            f"{policy.__name__}: {told}; {len(failed)} broken; {time.monotonic() - began_s:.0f} s", flush=True
-        )
-        broken += failed
-    for outcome in broken[:SHOWN_MAX]:
+        took_s = time.monotonic() - began_s
+        print(f"seed {seed}: {name}: {told}; {len(failed)} broken; {took_s:.0f} s", flush=True)
+        counted["pairs" if depth == 2 else "singles"] += len(outcomes) - len(failed)
+        broken += [(seed, outcome) for outcome in failed]
+    for seed, outcome in broken[:SHOWN_MAX]:
         print(f"BROKEN {outcome.what}: {'; '.join(outcome.breaches)}")
-        print(f"  again: python -m tests.faults.explore --seed {explorer.seed} --at {outcome.plan}")
-    if len(broken) > SHOWN_MAX:
-        print(f"and {len(broken) - SHOWN_MAX} more")
+        print(f"  again: python -m tests.faults.explore --seed {seed} --at {outcome.plan or 'none'}")
+    passed = f"{counted['singles']:,} singles and {counted['pairs']:,} pairs passed"
+    print(f"crash points: {passed}, {len(broken)} broken")
     return 1 if broken else 0
 
 

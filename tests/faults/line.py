@@ -15,8 +15,6 @@ from typing import Any, Final
 from services.simexchange.shell.rest import RestFace
 from tests.faults.process import Fate, Kind, Process
 
-OUT_NS: Final = 1_500_000
-BACK_NS: Final = 2_500_000
 CUT_NS: Final = 20_000_000
 """After so long a client learns that its answer will not come."""
 
@@ -90,7 +88,7 @@ class Wire(asyncio.Transport):
             if fate is Fate.NO_REQUEST:
                 loop.in_world(CUT_NS, lambda: self._process.hear(self._cut))
             else:
-                loop.in_world(OUT_NS, lambda: there(fate))
+                loop.in_world(loop.weather.out_ns, lambda: there(fate))
 
         def there(fate: Fate) -> None:
             if kind is Kind.EFFECT:
@@ -99,7 +97,7 @@ class Wire(asyncio.Transport):
             if answer is None or fate is Fate.NO_ANSWER:
                 loop.in_world(CUT_NS, lambda: self._process.hear(self._cut))
             else:
-                loop.in_world(BACK_NS, lambda: self._process.hear(lambda: self._back(answer)))
+                loop.in_world(loop.weather.back_ns, lambda: self._process.hear(lambda: self._back(answer)))
 
         self._process.leave(kind, what, leave)
 

@@ -16,8 +16,11 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
 from typing import Any, Protocol, TypeVar, cast
 
+from tests.faults.weather import Weather
+
 T = TypeVar("T")
 _S = 1_000_000_000
+_LAST_WORDS_MAX = 8
 
 
 class Owner(Protocol):
@@ -50,7 +53,8 @@ class Stuck(AssertionError):  # noqa: N818 - named for what was found
 class VirtualLoop(asyncio.AbstractEventLoop):
     """See the module. Times are whole nanoseconds since the loop was made."""
 
-    def __init__(self) -> None:
+    def __init__(self, weather: Weather) -> None:
+        self.weather = weather
         self.now_ns = 0
         self.steps = 0
         self.errors: list[str] = []
@@ -71,6 +75,19 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 self._step()
         finally:
             asyncio._set_running_loop(None)
+
+    def dispose(self) -> None:
+        """Close what is still suspended, so that the collector need not, long after the run."""
+        asyncio._set_running_loop(self)
+        for task in self._kept:
+            coroutine = task.get_coro()
+            for _ in range(_LAST_WORDS_MAX):
+                try:
+                    coroutine.close()
+                except BaseException:  # noqa: BLE001, S112 - it said something more instead of ending
+                    continue
+                break
+        asyncio._set_running_loop(None)
 
     def owned_timers(self, owner: Owner) -> list[_Timer]:
         """Remove and return the timers of an owner."""

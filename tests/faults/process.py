@@ -25,8 +25,6 @@ from libs.common.bus.memory import MemoryBus
 from services.executor.shell.service import ExecutorApp
 from tests.faults.loop import OWNER, VirtualLoop
 
-LATENCY_NS = 300_000
-
 
 class Act(enum.StrEnum):
     """What happens to a process at a point."""
@@ -172,7 +170,7 @@ class Process:
         def leave(fate: Fate) -> None:
             fated.append(fate)
             if fate is not Fate.NO_REQUEST:
-                self.loop.in_world(LATENCY_NS, there)
+                self.loop.in_world(self.loop.weather.bus_ns, there)
 
         def there() -> None:
             if kind is Kind.EFFECT:
@@ -182,7 +180,7 @@ class Process:
             except Exception as e:  # noqa: BLE001 - carried to who asked
                 result, error = None, e
             if fated[0] is not Fate.NO_ANSWER:
-                self.loop.in_world(LATENCY_NS, lambda: self.hear(lambda: settle(result, error)))
+                self.loop.in_world(self.loop.weather.bus_ns, lambda: self.hear(lambda: settle(result, error)))
 
         def settle(result: Any, error: Exception | None) -> None:
             if answer.done():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,21 @@ Make = Callable[..., World]
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     monkeypatch.setattr(service, "run_feed", getattr(service, "run_feed"))  # noqa: B009 - put back afterwards
     monkeypatch.setattr(memory, "matches", getattr(memory, "matches"))  # noqa: B009 - the same
     key_file = tmp_path / "key.pem"
     key_file.write_bytes(generate_key(KEY_ID).private_pem)
 
-    def world(decide: Decide, mutate: Mutate = lambda _app, _bus: None) -> World:
-        return World(decide, key_file, mutate=mutate)
+    made: list[World] = []
 
-    return world
+    def world(decide: Decide, mutate: Mutate = lambda _app, _bus: None) -> World:
+        made.append(World(decide, key_file, mutate=mutate))
+        return made[-1]
+
+    yield world
+    for one in made:
+        one.loop.dispose()
 
 
 def at(after_ms: float, act: Act, *, kind: Kind | None = None) -> Decide:

@@ -32,6 +32,7 @@ from tests.faults.exchange import ACCOUNT, MS, Exchange, run_feed
 from tests.faults.loop import OWNER, VirtualLoop
 from tests.faults.machine import KEY_ID, ProcessClock, Shelf, SilentLog, Tell, WorldClock, furnish
 from tests.faults.process import Act, Decide, Process, State
+from tests.faults.weather import Weather
 from tests.support.bus import ENV
 from tests.support.executor_builders import LIMITS
 from tests.support.runtimes import runtime_of
@@ -61,11 +62,12 @@ class World:
     seed: int = 1
     mutate: Mutate = lambda _app, _bus: None
     tell: Tell | None = None
-    loop: VirtualLoop = field(default_factory=VirtualLoop)
+    loop: VirtualLoop = field(init=False)
     lives: list[Process] = field(default_factory=list)
     _look_ns: int = 0
 
     def __post_init__(self) -> None:
+        self.loop = VirtualLoop(Weather.of(self.seed))  # type: ignore[abstract]  # the rest is never asked
         self.clock = WorldClock(self.loop)
         self.broker = MemoryBroker(ENV, self.clock)
         self.exchange = Exchange(self.loop, self.clock, self.seed)
