@@ -15,7 +15,7 @@ Never automatic: somebody asks, by name. Rules of the file:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -114,9 +114,17 @@ def holdings(account: Account, now: Now) -> list[Holding]:
     return found
 
 
-def refusals(ask: FlattenAskV1, rules: FlattenRules, account: Account, now: Now) -> tuple[str, ...]:
-    """Return every reason why nothing may be done; a dry run is told them too."""
+def refusals(
+    ask: FlattenAskV1, rules: FlattenRules, account: Account, now: Now, earlier: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return every reason why nothing may be done; a dry run is told them too.
+
+    ``earlier`` are the requests of earlier processes: a run that died half-way is not walked again
+    under its id, because its exits would be answered with what they came to then.
+    """
     reasons = []
+    if f"ask-{ask.request_id}-1" in earlier:
+        reasons.append("request_id: used by an earlier process; ask anew for what is left")
     if ask.account != account.name:
         reasons.append(f"account: expected {account.name}, was {ask.account!r}")
     if not ask.by or not ask.reason:

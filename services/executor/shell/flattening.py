@@ -54,7 +54,7 @@ class Flattening:
         """Do it, or only say what it would do, and return the report."""
         account, began = self._engine.account, self._now()
         run = FlattenRun(ask, self._rules, account.name, began.ns)
-        refused = refusals(ask, self._rules, account, began)
+        refused = refusals(ask, self._rules, account, began, self._engine.direct.earlier)
         if ask.is_dry_run or refused:
             found = holdings(account, began)
             if ask.is_dry_run:

@@ -285,6 +285,8 @@ def test_refusals_name_everything_that_stands_against_it() -> None:
     assert refusals(an_ask(), RULES, account, desk.now) == ()
     told = refusals(an_ask(account="other", by=""), FlattenRules(), account, desk.now)
     assert [one.split(":")[0] for one in told] == ["account", "by and reason", "not enabled"]
+    used = refusals(an_ask(), RULES, account, desk.now, {"ask-f1-1": "dora-sim-1-1-0-00000000"})
+    assert used[0].startswith("request_id: used by an earlier process")
     account.gate.is_flattening = True
     assert refusals(an_ask(), RULES, account, desk.now) == ("another flattening is under way",)
     account.gate.is_flattening = False
