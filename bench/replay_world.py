@@ -75,7 +75,7 @@ from services.strategy.core.plans import Plans
 SLOT_NS = 10_000_000
 """The live conflation rule: what changed within one such slot is published once."""
 _MS = 1_000_000
-_FOREVER = 10**18
+_FOREVER = 10**19
 """Monotonic nanoseconds that no run reaches: here is no private feed that could fall silent."""
 _S = 1_000_000_000
 _ACCOUNT = "dora"
