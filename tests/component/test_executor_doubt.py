@@ -48,13 +48,13 @@ async def world(streams_url: str, connect: Connect, tmp_path: Path) -> AsyncIter
 
 
 async def seconds_in_doubt(world: World, executor: Executor, kind: str, status: int, *, lands: bool) -> float:
-    """Throw one fault at one create, and return how long its outcome was unknown."""
+    """Throw one fault at one create, and return how long it took from the target to a known outcome."""
     before, ever = executor.counter("unknown"), await world.orders_ever()
     fault = {"kind": kind, "match": CREATE, "count": 1} | ({"status": status} if status else {})
     await world.exchange.sim("faults", fault)
+    began_s = time.monotonic()
     await world.target(BID)
     await eventually(lambda: executor.counter("unknown") == before + 1, what=f"{kind} {status} in doubt")
-    began_s = time.monotonic()
     # A quote that is wanted again after an absence was proven is a new order, with an intent of its own.
     await world.target()
     await eventually(lambda: executor.gauge("unknown_open") == 0, 30, what=f"{kind} {status} settled")
