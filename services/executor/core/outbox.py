@@ -52,6 +52,8 @@ class Outbox:
 
     def put(self, knots: list[Knot]) -> None:
         """Pack what may go now; the most important knots come first."""
+        if not knots:
+            return
         ready = [knot for knot in knots if self._is_ready(knot)]
         # What lowers risk has the first call on the tokens.
         ready.sort(key=lambda knot: knot.wants[0].act.action is not Action.DECREASE)

@@ -158,4 +158,4 @@ def _is_clear(side: Side, price_e4: int, now: MarketNow, rules: PlanRules) -> bo
 
 
 def _by_price(side: Side, items: list[_Priced]) -> list[_Priced]:
-    return sorted(items, key=lambda item: -item.price_e4 * side.sign)
+    return items if len(items) < 2 else sorted(items, key=lambda item: -item.price_e4 * side.sign)
