@@ -185,6 +185,21 @@ async def test_halt_is_heard_before_the_next_create_while_the_main_loop_is_block
     assert reasons == {"unsent: halt_heard"}
 
 
+async def test_takeovers_of_a_day_of_halts_do_not_grow(world: World) -> None:
+    """Triggering once more what is known to be dead would cost each halt three requests for ever."""
+    executor = await world.start()
+    for number in range(3):
+        await world.target(BID, ASK)
+        await world.until_resting(2)
+        await world.halt(b"again")
+        await verified(executor, "account")
+        await world.resume()
+        await eventually(lambda number=number: executor.gauge("epoch") == number + 2)
+        await world.until_state(executor, "running")
+    assert executor.app._leadership.groups == []
+    assert len(executor.engine.account.groups_dead) == 3
+
+
 async def test_kill_requests_do_not_wait_for_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     executor = await world.start()
     await world.target(BID, ASK)

@@ -39,6 +39,7 @@ class Account:
     Attributes:
         groups: Order groups of the present epoch: shard to id. Never one of an older epoch.
         groups_asked: Shards whose group is being made.
+        groups_dead: Groups whose trigger was confirmed: no order can rest in one or join it, for ever.
         dirty: Markets that the next planning pass looks at.
         filled_ns: When a fill last changed a market's position, by our monotonic clock.
         hold_until_ns: Markets that must wait after refusals, and until when.
@@ -56,6 +57,7 @@ class Account:
     status: dict[str, MarketV1] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
     groups_asked: set[int] = field(default_factory=set)
+    groups_dead: set[str] = field(default_factory=set)
     dirty: set[str] = field(default_factory=set)
     filled_ns: dict[str, int] = field(default_factory=dict)
     hold_until_ns: dict[str, int] = field(default_factory=dict)

@@ -69,7 +69,10 @@ class Cancelling:
         outcome = await self._canceller.trigger_group(order_group_id, shard)
         # Gone is as good as triggered: nothing can join or rest in a group that does not exist.
         is_gone = isinstance(outcome, Refused) and outcome.status == 404
-        return isinstance(outcome, Accepted) or is_gone
+        is_dead = isinstance(outcome, Accepted) or is_gone
+        if is_dead:
+            self._engine.account.groups_dead.add(order_group_id)
+        return is_dead
 
     async def cancel_all(self) -> bool:
         """Cancel everything of the account; return whether that is now certain."""

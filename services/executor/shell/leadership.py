@@ -69,7 +69,7 @@ class Leadership:
         self._epoch_subject = subjects.of("exec.epoch", self._account)
         self._renew_subject = subjects.of("exec.renew", self._account)
         self.groups: list[OrderGroupV1] = []
-        """Every group that this process made, of all its epochs."""
+        """The groups that this process made, of all its epochs, unless known to be dead."""
 
     async def lead(self, genesis: Callable[[], Awaitable[tuple[int, int]]]) -> None:
         """Wait until this process may lead, and claim; ``genesis`` reads cash for a new account."""
@@ -111,6 +111,7 @@ class Leadership:
         Raises:
             FenceLost: Somebody else claimed before.
         """
+        self._forget_dead_groups()
         keeper = self._engine.epoch
         keeper.is_moving = True
         try:
@@ -170,6 +171,15 @@ class Leadership:
         if keeper.number == epoch:
             account.group(group)
             account.dirty |= account.targets.markets()
+
+    def _forget_dead_groups(self) -> None:
+        # A confirmed trigger is for ever, so a day of halts must not make each takeover longer than the one
+        # before: their triggers are not sent again, and not signed ahead.
+        dead = self._engine.account.groups_dead
+        gone = [group for group in self.groups if group.order_group_id in dead]
+        if gone:
+            self._presigner.unwatch(*(self._canceller.trigger_route(group.order_group_id) for group in gone))
+        self.groups = [group for group in self.groups if group.order_group_id not in dead]
 
     async def _seen(self) -> Seen:
         last_epoch = await self._bus.last(self._epoch_subject)
