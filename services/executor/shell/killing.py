@@ -191,8 +191,17 @@ class Killer:
             walk.on_failure()
             return False
         told, began = found
-        self._take(told, began, walk.shard, is_all=most is None or len(told) < most)
+        is_all = most is None or len(told) < most
         left = [one for one in told if reach.must_go(one)]
+        if not left and not is_all:
+            # A first page full of other people's orders says nothing of the pages behind it.
+            found = await self._first_listing(walk.shard, None)
+            if found is None:
+                walk.on_failure()
+                return False
+            told, began = found
+            is_all, left = True, [one for one in told if reach.must_go(one)]
+        self._take(told, began, walk.shard, is_all=is_all)
         cancels = walk.on_listing((_cancel_of(one) for one in left), began.ns, self._now().ns)
         if cancels:
             await self._cancel(walk, cancels)

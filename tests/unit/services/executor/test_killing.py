@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -15,10 +16,11 @@ from libs.common.messages.execution import OrderGroupV1
 from libs.common.runtime.errors import VenueUnavailable
 from services.executor.core.account import Now
 from services.executor.core.effects import Effect, Log, StartKill
+from services.executor.core.requests import CancelRequest
 from services.executor.shell.killing import Killer
 from services.executor.shell.sender import Sender
 from tests.support.eventually import eventually
-from tests.support.executor_builders import ACCOUNT, CLEAR, GROUP, Desk, a_desk
+from tests.support.executor_builders import ACCOUNT, CLEAR, GROUP, Desk, a_desk, an_order, told
 
 
 class Venue:
@@ -29,12 +31,16 @@ class Venue:
         self.sick: set[int] = set()
         self.triggered: list[str] = []
         self.cancelled_all = 0
+        self.orders: list[VenueOrder] = []
 
     async def resting(self, shard: int, *, most: int | None = None) -> list[VenueOrder]:
-        del most
         if shard in self.sick:
             raise VenueUnavailable("503")
-        return []
+        return self.orders[:most]
+
+    async def send_cancels(self, cancels: Sequence[CancelRequest]) -> None:
+        gone = {cancel.order_id for cancel in cancels}
+        self.orders = [one for one in self.orders if one.order_id not in gone]
 
     async def trigger_group(self, order_group_id: str, shard: int) -> bool:
         await self.may_confirm.wait()
@@ -128,3 +134,15 @@ async def test_account_is_halted_at_once_while_a_narrower_halt_waits_for_a_sick_
     engine.on_latch(CLEAR)
     assert not (await asyncio.wait_for(shard, 5)).is_verified
     assert scene.logged("HALT_LIFTED")
+
+
+async def test_order_of_ours_behind_a_page_of_other_peoples_is_found_before_anything_is_verified() -> None:
+    scene = Scene()
+    scene.venue.may_confirm.set()
+    ours = told(an_order(order_group_id="older"))
+    foreign = [replace(ours, order_id=f"f{n}", client_order_id=f"by-hand-{n}") for n in range(200)]
+    scene.venue.orders = [*foreign, ours]
+    ladder = await asyncio.wait_for(scene.killer.kill("drain", with_cancel_all=False), 5)
+    assert ladder.is_verified
+    assert ours not in scene.venue.orders, "verified while an order of ours rests"
+    assert scene.venue.orders == foreign, "other people's orders are not ours to cancel"
