@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.common.bus.api import BusUnavailable
 from libs.common.domain.side import Side
 from libs.common.kalshi.budget import UNKNOWN_LIMITS
 from services.executor.config import Planning
@@ -93,10 +94,17 @@ async def ask_mode(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
+async def is_mode(world: World, mode: str) -> bool:
+    try:
+        return (await ask_mode(world, {}))["execution_mode"] == mode
+    except BusUnavailable:
+        return False  # the server has not seen the subscription yet
+
+
 async def test_execution_mode_is_switched_while_running_and_both_modes_quote(world: World) -> None:
     executor = await world.start()
     await executor.bus.serve("executor", executor.app.endpoints, {})
-    assert (await ask_mode(world, {}))["execution_mode"] == "batch"
+    await eventually(lambda: is_mode(world, "batch"))
     assert (await ask_mode(world, {"mode": "both"}))["error"]
     assert (await ask_mode(world, {"mode": "single", "by": "test"}))["execution_mode"] == "single"
     assert executor.gauge("is_batch_mode") == 0
