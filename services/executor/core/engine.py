@@ -280,12 +280,17 @@ class Engine:
         return effects
 
     def cancel_everything(self, now: Now, *, only: frozenset[str] | None = None) -> list[Effect]:
-        """Cancel every order of ours that has a name and no cancel under way, or those of these venue ids."""
+        """Cancel every order of ours that has a name and no cancel under way, or those of these venue ids.
+
+        A cancel without a proper answer is sent again after a second: the reads that would tell what
+        became of it may be as sick.
+        """
         cancels: list[CancelRequest] = []
         effects: list[Effect] = []
         for order in list(self.account.orders.live()):
             is_meant = only is None or order.order_id in only
-            if is_meant and order.order_id and not order.is_in_flight:
+            is_lost = order.is_cancel_lost and now.ns - order.asked_ns >= _S
+            if is_meant and order.order_id and (is_lost or not order.is_in_flight):
                 effects += self.quoter.cancel(order, cancels, now)
         size = self.quoter.batch_items
         batches = [

@@ -103,6 +103,11 @@ class OwnOrder:
         return bool(self.changes_open or self.cancels_open)
 
     @property
+    def is_cancel_lost(self) -> bool:
+        """Return whether its cancel had an answer that proved nothing: asking again is safe."""
+        return self.state is OrderState.CANCEL_PENDING and not self.cancels_open
+
+    @property
     def is_change_open(self) -> bool:
         """Return whether a change was asked for and nobody knows yet whether it came to be."""
         return self.pending_total_e2 is not None

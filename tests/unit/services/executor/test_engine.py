@@ -563,3 +563,17 @@ def test_cancelled_order_does_not_come_back_from_stale_data_of_the_venue() -> No
     assert [len(batch.creates) for batch in batches(effects)] == [2]
     assert cancels(effects) == []
     assert desk.engine.account.counters["orphans"] == 0
+
+
+def test_cancel_whose_answer_was_lost_is_asked_for_again_although_no_read_answers() -> None:
+    desk = a_desk()
+    (bid,) = desk.accept_all(desk.quote(a_quote()))
+    (first,) = [one for one in desk.engine.cancel_everything(desk.now) if isinstance(one, SendCancels)]
+    assert not cancels(desk.engine.cancel_everything(desk.later(1))), "its answer is still to come"
+    desk.engine.intake.on_cancel_answer(first.cancels[0], Unknown(0, "timeout"), desk.now)
+    assert cancels(desk.engine.cancel_everything(desk.later(1))) == [bid.order_id]
+    # Neither answer nor read: a gate closed for long goes on asking, once a second.
+    desk.engine.intake.on_cancel_answer(first.cancels[0], Unknown(0, "timeout"), desk.now)
+    desk.engine.on_tick(desk.now)
+    desk.later(6)
+    assert cancels(desk.engine.on_tick(desk.now)) == [bid.order_id]
