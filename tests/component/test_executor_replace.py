@@ -96,7 +96,7 @@ async def ask_mode(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 async def is_mode(world: World, mode: str) -> bool:
     try:
-        return (await ask_mode(world, {}))["execution_mode"] == mode
+        return bool((await ask_mode(world, {}))["execution_mode"] == mode)
     except BusUnavailable:
         return False  # the server has not seen the subscription yet
 
