@@ -8,6 +8,8 @@ They take the way of every order: gate, rules, seal, intent, sender. Rules of th
   an order group, tokens, and own quotes in the way of an exit.
 * An exit is immediate-or-cancel and reduce-only. Own quotes that it would meet are
   cancelled first and held back until it is over: the venue would else cut it short there.
+  Exits of one market together never ask for more than its position, and where only what
+  shrinks a position may rest, orders that would shrink the same contracts make way too.
 * A manual order may rest, with an expiry of its own, so that it ends even if we do not live
   to cancel it. It never makes way for itself: one that would meet an own quote is refused.
 * A market with an unknown order takes neither (design rule 5).
@@ -21,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from libs.common.domain.units import DOLLAR_E4
-from libs.common.kalshi.budget import CREATE, cost_of
+from libs.common.kalshi.budget import CREATE, GROUP_CREATE, cost_of
 from libs.common.messages.execution import Action, IntentItemV1, Purpose
 from libs.common.messages.orders import ConfirmationV1, ConfirmBatchV1, ConfirmStatus, PlaceAskV1
 from libs.common.risk.model import Refusal
@@ -83,7 +85,8 @@ class DirectOrders:
     """Places and confirms one account's orders that no target wants.
 
     Attributes:
-        earlier: What earlier processes placed: client order id by ``ask-<request id>``, from the journal.
+        earlier: What was ever placed: client order id by ``ask-<request id>``, from the journal and
+            by this process, whose answers are remembered for a while only.
         terms: Defaults; a request brings its own wait and poll.
     """
 
@@ -215,9 +218,12 @@ class DirectOrders:
         account, ask = self.account, asked.ask
         if why := self._why_not(asked, now):
             return self._refuse(asked, why, now)
-        if ask.mode is Purpose.EXIT and (in_the_way := self._in_the_way(ask)):
+        if ask.mode is Purpose.EXIT and (in_the_way := self._in_the_way(ask, now)):
             asked.waits_for = "own quotes in its way are not cancelled"
             return self._make_way(in_the_way, now)
+        if ask.mode is Purpose.EXIT and self._is_exiting(ask):
+            asked.waits_for = "another exit closes the same position"
+            return []
         shard = account.shard_of(ask.market)
         assert shard is not None, "looked at above"
         group = account.groups.get(shard)
@@ -226,6 +232,8 @@ class DirectOrders:
             if shard in account.groups_asked:
                 return []
             account.groups_asked.add(shard)
+            buckets = self.quoter.buckets
+            buckets.charge(cost_of(buckets.costs, GROUP_CREATE), now.ns, shard)
             return [MakeGroup(shard)]
         return self._send(asked, shard, group, now)
 
@@ -289,6 +297,7 @@ class DirectOrders:
         )
         account.orders.add(order)
         account.orders.apply(order, Evidence.INTENDED, now.ns)
+        self.earlier[f"ask-{ask.request_id}"] = order.client_order_id
         quoter.approver.passed(approved, now)
         asked.confirming = Confirming(
             order, asked.decided, self._terms(ask), asked_e2=ask.qty_e2, began_ns=asked.began_ns
@@ -319,14 +328,29 @@ class DirectOrders:
             market, now.ms, exit=is_exit, strategy=STRATEGY
         )
 
-    def _in_the_way(self, ask: PlaceAskV1) -> list[OwnOrder]:
-        return [
+    def _in_the_way(self, ask: PlaceAskV1, now: Now) -> list[OwnOrder]:
+        orders = self.account.orders.of_market(ask.market)
+        found = [
             order
-            for order in self.account.orders.of_market(ask.market)
+            for order in orders
             if order.side is ask.side.opposite
             and order.purpose is Purpose.MAKER
             and (ask.price_e4 - order.worst_price_e4) * ask.side.sign >= 0
         ]
+        gate = self.account.gate
+        # Whose orders rest there is not looked at: a halt of any strategy counts.
+        if gate.account_reasons(now.ns, now.echo_age_ns) or gate.market_reasons(ask.market, now.ms):
+            same = [o for o in orders if o.side is ask.side and o.purpose is not Purpose.EXIT]
+            open_e2 = sum(order.open_e2 for order in same)
+            if open_e2 + ask.qty_e2 > abs(self.account.positions.qty_e2(ask.market)):
+                found += same
+        return found
+
+    def _is_exiting(self, ask: PlaceAskV1) -> bool:
+        # More than the position is for the rules to refuse; the same contracts twice have to wait.
+        closable_e2 = abs(self.account.positions.qty_e2(ask.market))
+        exiting_e2 = self.account.orders.exiting_e2(ask.market, ask.side)
+        return bool(exiting_e2) and ask.qty_e2 + exiting_e2 > closable_e2
 
     def _make_way(self, orders: Sequence[OwnOrder], now: Now) -> list[Effect]:
         cancels: list[CancelRequest] = []

@@ -283,12 +283,22 @@ class OwnOrders:
             if order.open_e2 and all(order is not one for one in without)
         ]
 
+    def exiting_e2(self, market: str, side: Side) -> int:
+        """Return what exits of the market on this side may still close, unbooked fills included."""
+        working = self._working.get(market, {}).values()
+        return sum(o.open_e2 for o in working if o.side is side and o.purpose is Purpose.EXIT)
+
     def forget_ended(self, now_ns: int) -> None:
-        """Drop orders that ended long ago and whose fills are all booked."""
+        """Drop quotes that ended long ago and whose fills are all booked.
+
+        What people asked for stays: it is little, and a request that is asked again after hours must
+        still be told what its order was.
+        """
         ended = [
             order
             for order in self._by_client.values()
             if not order.is_live
+            and order.purpose is Purpose.MAKER
             and order.booked_e2 >= order.filled_e2
             and now_ns - order.updated_ns > _KEEP_ENDED_NS
         ]

@@ -318,3 +318,64 @@ def test_slippage_is_against_the_touch_of_the_decision_not_of_the_fill() -> None
     ended = told(desk.engine.run_pass(desk.now))
     assert (ended.decision_bid_e4, ended.decision_ask_e4) == (4_700, 5_300)
     assert (ended.slippage_mid_e6, ended.slippage_limit_e6) == (150_000, 0)
+
+
+def test_exits_asked_for_at_once_never_close_more_than_the_position() -> None:
+    desk = a_desk()
+    long(desk, 500)
+    first = request_of(place(desk, an_exit(request_id="x1", qty_e2=300)))
+    assert batches(place(desk, an_exit(request_id="x2", qty_e2=300, price_e4=4_600))) == [], (
+        "only 200 are left to close"
+    )
+    assert request_of(place(desk, an_exit(request_id="x3", qty_e2=200, price_e4=4_500))).qty_e2 == 200
+    answer(desk, first.client_order_id, accepted(first.client_order_id, remaining_e2=0, filled_e2=300))
+    order = desk.engine.account.orders.by_client(first.client_order_id)
+    assert order is not None
+    assert batches(desk.engine.run_pass(desk.now)) == [], "what was told and is not booked yet still counts"
+    desk.engine.intake.on_fill(a_fill(order, 300, trade_id="x"), desk.now)
+    ended = {
+        one.confirmation.request_id for one in desk.engine.run_pass(desk.now) if isinstance(one, Confirmed)
+    }
+    assert ended == {"x1"}
+    desk.later(5.1)
+    desk.prove()
+    assert "another exit" in told(desk.engine.run_pass(desk.now)).error_message
+
+
+def test_exit_at_reduce_only_takes_the_place_of_quotes_that_would_close_the_same_position() -> None:
+    desk = a_desk()
+    long(desk, 500)
+    desk.accept_all(desk.quote(a_quote(Side.ASK, 5_200, 500)))
+    halted = LatchState(True, 3, 2, GateState.REDUCE_ONLY, "wind down", "operator")
+    desk.engine.account.gate.latch = halted
+    assert cancels(desk.engine.run_pass(desk.now)) == [], "alone it only shrinks the position"
+    effects = place(desk, an_exit(qty_e2=500))
+    assert (batches(effects), len(cancels(effects))) == ([], 1), "both together would turn it"
+    desk.accept_all(effects)
+    assert request_of(desk.engine.direct.run(desk.now)).qty_e2 == 500
+
+
+def test_request_that_is_forgotten_as_an_answer_still_makes_no_second_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.executor.core.exits._REMEMBERED_MAX", 1)
+    desk = a_desk()
+    long(desk)
+    desk.later(2_000)
+    desk.prove()
+    desk.engine.account.orders.forget_ended(desk.now.ns)
+    place(desk, an_ask(request_id="next", market="M-9"))
+    assert desk.engine.direct.answer("buy") is None
+    effects = place(desk, an_ask(request_id="buy", qty_e2=500))
+    assert batches(effects) == []
+    again = told(effects)
+    assert (again.status, again.filled_e2) == (ConfirmStatus.FILLED, 500), "and it is told what it was"
+
+
+def test_group_that_an_order_by_hand_asks_for_is_paid_for() -> None:
+    desk = a_desk()
+    desk.engine.account.groups.clear()
+    buckets = desk.engine.quoter.buckets
+    before = buckets.tokens(desk.now.ns)
+    assert any(isinstance(effect, MakeGroup) for effect in place(desk, an_ask()))
+    assert buckets.tokens(desk.now.ns) < before
