@@ -96,7 +96,8 @@ class HaltListener:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._listen())
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._listen())
         except BaseException as e:  # noqa: BLE001 - the thread's outermost frame: kept for the main loop to see
             self.failure = e
         finally:
@@ -129,3 +130,13 @@ class HaltListener:
         # In the main loop: the core takes it first, only then may the flag say "folded".
         self._on_heard(subject, data)
         self._flag.folded += 1
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    # Fewer turns from the socket to the flag, and each turn is one more wait for the interpreter.
+    try:
+        import uvloop  # no build for every platform: without it everything works, slower
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
