@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.common.bus.api import BusUnavailable
 from libs.common.domain.side import Side
 from libs.common.messages.base import Wire, WireDecoder, encode
 from libs.common.messages.control import GateState, HaltV1
@@ -25,6 +27,7 @@ from libs.common.messages.orders import (
     PlaceAskV1,
 )
 from services.executor.config import Confirmation, Flatten
+from services.executor.shell.direct import STARTING
 from tests.support.bus import Connect
 from tests.support.eventually import eventually
 from tests.support.executor_builders import a_quote
@@ -240,6 +243,32 @@ async def test_same_request_is_answered_the_same_and_makes_no_second_order(world
     assert (told.status, told.filled_e2, told.decision_id) == (ConfirmStatus.FILLED, 200, both[0].decision_id)
     assert await world.orders_ever() == 1
     assert qty_e2(again, world) == 200
+
+
+async def test_request_asked_again_while_a_new_leader_reads_its_journal_is_not_answered_from_ignorance(
+    world: World,
+) -> None:
+    executor = await serving(world)
+    await world.take(Side.ASK, "0.6000", "9.00")
+    question = an_ask(world)
+    assert (await place(world, question)).status is ConfirmStatus.FILLED
+    await executor.crash()
+    await executor.bus.drain()
+
+    again = await world.start(wait=False)
+    await again.bus.serve("executor", again.app.endpoints, {})
+    heard: list[ConfirmationV1] = []
+
+    async def is_found() -> bool:
+        with contextlib.suppress(BusUnavailable):  # the server may not have seen the subscription yet
+            heard.append(await place(world, question))
+        return bool(heard) and not heard[-1].error_message.startswith("standby")
+
+    await eventually(is_found, 10)
+    told = heard[-1]
+    assert STARTING in {one.error_message for one in heard}, "it was asked while it read"
+    assert (told.status, told.filled_e2) == (ConfirmStatus.FILLED, 200)
+    assert await world.orders_ever() == 1
 
 
 async def test_strategy_neither_cancels_nor_crosses_a_manual_order(world: World) -> None:

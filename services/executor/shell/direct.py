@@ -38,6 +38,7 @@ _PLACE = WireDecoder(PlaceAskV1)
 _CONFIRM = WireDecoder(ConfirmAskV1)
 _FLATTEN = WireDecoder(FlattenAskV1)
 STANDBY = "standby: this process does not lead; nothing was done"
+STARTING = "standby: this process leads and reads its journal first; nothing was done"
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -84,8 +85,8 @@ class DirectDesk:
     async def place(self, ask: PlaceAskV1) -> ConfirmationV1:
         """Place an order and return what became of it; asked again, return the same."""
         direct = self._engine.direct
-        if not self._engine.epoch.is_leading:
-            return _refused(ask, STANDBY)
+        if absence := self._absence():
+            return _refused(ask, absence)
         if complaint := direct.complaint(ask):
             return _refused(ask, complaint)
         future: asyncio.Future[ConfirmationV1] = asyncio.get_running_loop().create_future()
@@ -127,8 +128,8 @@ class DirectDesk:
         except MalformedMessage as e:
             await self._bus.respond(message, msgspec.json.encode({"error": str(e)}))
             return
-        if not self._engine.epoch.is_leading:
-            await self._bus.respond(message, msgspec.json.encode({"error": STANDBY}))
+        if absence := self._absence():
+            await self._bus.respond(message, msgspec.json.encode({"error": absence}))
             return
         self.spawn(self._later("confirm", message, self._confirm(ask)))
 
@@ -171,14 +172,21 @@ class DirectDesk:
             del self._flattenings[ask.request_id]  # nothing was done, so it may be asked for again
         return report
 
-    async def _flatten_once(self, ask: FlattenAskV1) -> FlattenReportV1:
+    def _absence(self) -> str:
+        """Return why this process can not know what was asked for before, empty if it does."""
         if not self._engine.epoch.is_leading:
+            return STANDBY
+        # An order of an earlier process may be behind the request: "never placed" would be a guess.
+        return "" if self._engine.account.gate.is_rebuilt else STARTING
+
+    async def _flatten_once(self, ask: FlattenAskV1) -> FlattenReportV1:
+        if absence := self._absence():
             return FlattenReportV1(
                 request_id=ask.request_id,
                 account=self._engine.account.name,
                 is_dry_run=ask.is_dry_run,
                 is_flat=False,
-                refused=(STANDBY,),
+                refused=(absence,),
                 stopped="",
                 cancelled=0,
                 is_verified=False,
