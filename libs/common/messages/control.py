@@ -12,6 +12,8 @@ import msgspec
 
 from libs.common.messages.base import Wire
 
+_SHARD_DIGITS_MAX = 9
+
 
 class GateState(enum.StrEnum):
     """What the executor may do."""
@@ -100,8 +102,12 @@ def parse_halt(data: bytes) -> HaltV1:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = data[:200].decode("utf-8", "replace")
         return HaltV1(reason=text)
+    key = halt.scope_key.strip()
+    if halt.scope is ScopeKind.SHARD:
+        # Gate, groups and listings name shards as numbers: "02" must not halt half of them.
+        key = str(int(key)) if key.isdecimal() and len(key) <= _SHARD_DIGITS_MAX else ""
     if halt.level in (GateState.STARTING, GateState.RUNNING) or (
-        halt.scope is not ScopeKind.ACCOUNT and not halt.scope_key
+        halt.scope is not ScopeKind.ACCOUNT and not key
     ):
         return HaltV1(reason=halt.reason, trigger=halt.trigger, by=halt.by)
-    return halt
+    return halt if key == halt.scope_key else msgspec.structs.replace(halt, scope_key=key)

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.control.latch import Halted
 from libs.common.domain.side import Side
 from libs.common.kalshi.model import VenueOrder
-from libs.common.messages.control import GateState, HaltV1, ScopeKind
+from libs.common.messages.base import encode
+from libs.common.messages.control import GateState, HaltV1, ScopeKind, parse_halt
 from libs.common.messages.execution import OrderState, Purpose
 from services.executor.core.kill_reach import KillReach
 from services.executor.core.kill_scope import WHOLE, KillScope
@@ -42,6 +44,20 @@ def test_each_scope_reaches_its_own_and_nothing_beside_it(kind: ScopeKind) -> No
     scope = KillScope.of(HaltV1(reason="x", scope=kind, scope_key=KEYS[kind]))
     assert scope.reaches(*mine)
     assert scope.reaches(*other) is (kind is ScopeKind.ACCOUNT)
+
+
+@pytest.mark.parametrize("key", ["02", " 2", "2 "])
+def test_shard_is_halted_however_its_number_is_written(key: str) -> None:
+    halt = parse_halt(encode(HaltV1(reason="x", scope=ScopeKind.SHARD, scope_key=key)))
+    scope = KillScope.of(halt)
+    assert (scope.shard, scope.triggers(2), scope.reaches(MARKET, EVENT, 2, "")) == (2, True, True)
+    assert Halted(1, "operator", halt).reaches({ScopeKind.SHARD: "2"}), "the gate says the same"
+
+
+@pytest.mark.parametrize("key", ["two", "-1", "9" * 5_000, " "])
+def test_halt_of_a_shard_that_is_none_halts_the_account(key: str) -> None:
+    halt = parse_halt(encode(HaltV1(reason="x", scope=ScopeKind.SHARD, scope_key=key)))
+    assert KillScope.of(halt).is_whole
 
 
 def test_order_of_nobody_knows_which_strategy_belongs_to_the_halted_one() -> None:
