@@ -61,7 +61,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "ORDER_SETTLED": "a conflict ended: by evidence, or by an operator with proof",
         "ORDER_FOREIGN": "an order at the venue is not ours",
         "ORDER_ASKED": "somebody asked for an order: who, why and what",
-        "ORDER_CONFIRMED": "what became of an order that somebody waited for; an error where it was not filled",
+        "ORDER_CONFIRMED": "what became of an order somebody waited for; an error where it was not filled",
         "FLATTEN": "positions were closed on request: what it cost and what is left",
         "EPOCH": "an epoch was acquired, renewed late or lost",
         "ORDER_GROUP": "an order group was created or triggered",
