@@ -236,8 +236,8 @@ async def test_reference_data_limits_and_costs_are_read(quiet: RunningExchange, 
     limits, costs = await client.reader.limits(), await client.reader.endpoint_costs()
     client.reader.use_limits(limits, costs)
     buckets = TokenBuckets(limits, costs, CLOCK.mono_ns())
-    # What is kept: a group trigger (10) and twenty cancels (2 each).
-    assert buckets.spendable_max() == limits.write.capacity - 50
+    # What is kept: a group trigger (10) and twenty cancels (2 each), and the mirror stays 50 ms behind.
+    assert buckets.spendable_max() == limits.write.capacity - 50 - limits.write.refill_per_s // 20
     assert await client.reader.settlements() == []
     assert await client.reader.order_groups() == []
 

@@ -237,7 +237,7 @@ async def test_stamp_that_the_venue_finds_too_old_is_signed_anew_once_past_the_g
     clock.advance(3_000_000_000)
 
     http.script = lambda _: old if len(http.seen) == 1 else answer(201, {"order_id": "o1"})
-    await sender.create(ORDER, guard=lambda: asked.append(1))  # type: ignore[func-returns-value]
+    await sender.create(ORDER, guard=lambda: asked.append(1))
     stamps = [int(seen.headers[STAMP_HEADER.lower()]) for seen in http.seen]
     assert (len(stamps), stamps[1] - stamps[0], len(asked)) == (2, 3_000, 2)
 

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from libs.common.domain.side import Side
-from libs.common.kalshi.token_bucket import TokenBucket
 from libs.common.kalshi.model import AccountLimits, Bucket, ExchangeStatus, VenueBalance, VenueOrderStatus
 from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.signing import STAMP_HEADER, Signer
+from libs.common.kalshi.token_bucket import TokenBucket
 from libs.common.kalshi.transport import make_transport
 from libs.common.messages.market import MarketState
 from libs.common.runtime.clock import SystemClock
