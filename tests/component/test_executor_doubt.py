@@ -116,3 +116,24 @@ async def test_order_that_no_read_can_settle_is_proven_on_an_operators_word(worl
     await world.target(BID)
     await world.until_resting(1)
     assert await world.orders_ever() == 1
+
+
+async def test_answer_that_comes_after_a_takeover_finds_its_own_batch(world: World) -> None:
+    """Batches are numbered anew in each epoch: the first ones of both are under way at once."""
+    executor = await world.start()
+    await world.exchange.sim("faults", {"kind": "delay", "match": CREATE, "count": 1, "seconds": 3.0})
+    await world.target(BID)
+    await world.until_resting(1)
+    assert executor.engine.quoter.batches_open == 1, "it rests, and nobody has said so to us"
+    executor.app._performer.perform([executor.engine.account.take_over("test")])
+    await eventually(lambda: executor.gauge("epoch") == 2)
+    await world.until_state(executor, "running")
+    await world.target(BID)
+    await world.until_resting(1)
+    await world.target(BID, a_quote(Side.ASK, 6_300, 500))
+    await world.until_resting(2)
+    assert executor.engine.quoter.batches_open >= 1, "the late answer is still to come"
+    await eventually(lambda: executor.engine.quoter.batches_open == 0, 6)
+    await eventually(lambda: executor.counter("orders_created") == 3)
+    assert executor.counter("unknown") == 0
+    await world.until_state(executor, "running")

@@ -70,8 +70,9 @@ class Sender:
         self._cancelling = Cancelling(
             engine=engine, canceller=canceller, pacing=self._pacing, now=now, perform=perform
         )
-        self._leaving: set[int] = set()
-        self._stored_ns: dict[int, tuple[int, int]] = {}  # by open batch: handed to the journal, acknowledged
+        # By epoch and number: numbers begin anew with each epoch, and answers of the one before still come.
+        self._leaving: set[tuple[int, int]] = set()
+        self._stored_ns: dict[tuple[int, int], tuple[int, int]] = {}  # handed to the journal, acknowledged
         self.on_fence_lost: Callable[[str], None] = lambda _: None
         self.on_passed: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] = lambda: None
@@ -108,7 +109,7 @@ class Sender:
             gone = None
             if batch.cancels:
                 gone = tasks.create_task(self._cancelling.cancel(batch.cancels, is_paid=True))
-            number = batch.intent.batch
+            number = _number(batch)
             self._leaving.add(number)
             self._perform(batch_place(run, batch.intent))
             intent_ns = self._clock.mono_ns()
@@ -132,7 +133,7 @@ class Sender:
         self._perform(batch_placed(run, batch.intent, answers))
 
     def _passed(self, batch: SendBatch) -> None:
-        self._leaving.discard(batch.intent.batch)
+        self._leaving.discard(_number(batch))
         if not self._leaving:
             self.on_passed()
 
@@ -232,7 +233,7 @@ class Sender:
             self._passed(batch)
             self._engine.account.counters["http_calls"] += 1
             self._engine.intake.on_sent(clients, self._now())
-            self._engine.on_wire(batch, (*clients, changed), *self._stored_ns[batch.intent.batch], mono_ns)
+            self._engine.on_wire(batch, (*clients, changed), *self._stored_ns[_number(batch)], mono_ns)
 
         return on_wire
 
@@ -299,6 +300,10 @@ class Sender:
         self._perform(told)
         self._engine.batch_answered()
         self.on_quiet()
+
+
+def _number(batch: SendBatch) -> tuple[int, int]:
+    return batch.intent.epoch, batch.intent.batch
 
 
 def _item(batch: SendBatch, client_order_id: str) -> IntentItemV1:
