@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from libs.common.bus.api import Fence
 from libs.common.domain.side import Side
+from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderStatus
+from libs.common.kalshi.rest import VenueReader
 from libs.common.messages.base import WireDecoder, encode
 from libs.common.messages.execution import EpochV1, IntentV1, OrderV1, ResultV1
 from libs.common.runtime.errors import FenceLost
@@ -217,6 +220,39 @@ async def test_crash_with_resting_orders_restarts_clean_with_every_fill_and_cent
     assert again.engine.raw_residuals == (0, 0)
     await world.target(BID, ASK)
     await world.until_resting(2)
+
+
+async def test_restart_weeks_later_holds_what_the_venue_lists_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fills and ended orders leave the venue's listings after two weeks; the position does not."""
+    await started(world)
+    executor = await world.start()
+    await world.target(BID, ASK)
+    await world.until_resting(2)
+    await world.take(Side.ASK, "0.6000", "2.00")
+    await eventually(lambda: executor.counter("fills") == 1)
+    cost_e6, fees_e6 = executor.engine.account.positions.cost_e6(world.market), executor.gauge("fees_e6")
+    fills, orders = VenueReader.fills, VenueReader.orders
+    old = {fill.trade_id for fill in await fills(executor.app._polls._reader)}
+    await executor.stop()
+
+    async def recent_fills(self: VenueReader, min_ts: int | None = None, **more: Any) -> list[VenueFill]:
+        return [fill for fill in await fills(self, min_ts, **more) if fill.trade_id not in old]
+
+    async def recent_orders(self: VenueReader, status: str | None = None, **more: Any) -> list[VenueOrder]:
+        return [one for one in await orders(self, status, **more) if one.status is VenueOrderStatus.RESTING]
+
+    monkeypatch.setattr(VenueReader, "fills", recent_fills)
+    monkeypatch.setattr(VenueReader, "orders", recent_orders)
+    again = await world.start()
+    assert again.engine.account.positions.qty_e2(world.market) == 200
+    assert again.engine.account.positions.cost_e6(world.market) == cost_e6
+    assert (again.gauge("fees_e6"), again.counter("fills")) == (fees_e6, 1)
+    await eventually(lambda: again.engine._compared_ns > 0)
+    assert again.engine.raw_residuals == (0, 0)
+    records = [record async for record in world.bus.read(world.subjects.all_of("fill"))]
+    assert len(records) == 1, "what is journalled is not told again"
 
 
 async def test_standby_takes_no_order_of_the_leader_for_its_own_and_writes_nothing(world: World) -> None:

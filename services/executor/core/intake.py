@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from libs.common.domain.ids import OrderIdentity, parse_client_order_id
 from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderStatus, VenueSettlement
-from libs.common.messages.execution import OrderState
+from libs.common.messages.execution import FillV1, OrderState
 from services.executor.core.account import Now
 from services.executor.core.answers import Answers
 from services.executor.core.effects import Effect, Log, ReadFills, RecordFill
@@ -135,6 +135,23 @@ class Intake(Answers):
                 account.positions.park(fill)
                 return [ReadFills(fill.order_id)]
         return self._book(fill, order, now)
+
+    def on_journalled_fill(self, told: FillV1, now: Now) -> list[Effect]:
+        """Count a fill that only the journal still knows: the venue's listings end after two weeks."""
+        fill = VenueFill(
+            trade_id=told.trade_id,
+            order_id=told.order_id,
+            client_order_id=told.client_order_id,
+            market=told.market,
+            shard=told.shard,
+            side=told.side,
+            price_e4=told.price_e4,
+            qty_e2=told.qty_e2,
+            fee_e6=told.fee_e6,
+            is_taker=told.is_taker,
+            venue_ms=told.venue_ms,
+        )
+        return self._book(fill, self.account.orders.by_order(fill.order_id), now)
 
     def on_settlement(self, settlement: VenueSettlement, now: Now) -> list[Effect]:
         """Take a settlement; one that does not fit our position waits for the missing fills."""

@@ -106,7 +106,7 @@ class JournalFold:
         renew_sequence: Its stream sequence.
         groups: Every group ever journalled, by epoch.
         creates: Every create ever intended, by client order id.
-        fills: Every fill ever recorded, by trade and order.
+        fills: Every fill ever recorded, by trade and order, the oldest first.
         asked: Client order id of what people asked for, by the last part of its decision id.
     """
 
@@ -117,7 +117,7 @@ class JournalFold:
     renew_sequence: int = 0
     groups: list[OrderGroupV1] = field(default_factory=list)
     creates: dict[str, Journalled] = field(default_factory=dict)
-    fills: set[tuple[str, str]] = field(default_factory=set)
+    fills: dict[tuple[str, str], FillV1] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
     has_unread_group: bool = False
@@ -171,7 +171,7 @@ class JournalFold:
 
     def on_fill(self, fill: FillV1) -> None:
         """Take a fill; it proves its order's two names."""
-        self.fills.add((fill.trade_id, fill.order_id))
+        self.fills.setdefault((fill.trade_id, fill.order_id), fill)
         if fill.client_order_id:
             self._order_ids[fill.client_order_id] = fill.order_id
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from libs.common.bus.api import Bus, BusUnavailable, OutcomeUnknown
 from libs.common.domain.ids import parse_client_order_id
-from libs.common.kalshi.model import VenueOrder, VenueOrderStatus
+from libs.common.kalshi.model import VenueFill, VenueOrder, VenueOrderStatus
 from libs.common.kalshi.rest import VenueReader
 from libs.common.messages.base import MalformedMessage, WireDecoder
 from libs.common.messages.execution import (
@@ -201,6 +201,7 @@ class Recovering:
         unresolved = {one.item.client_order_id for one in self.journal.unresolved()}
         for told in orders:
             self._adopt(told, unresolved, now)
+        self._count_unlisted(fills, now)
         for fill in reversed(fills):
             self._record(self._engine.intake.on_fill(fill, now))
         for fill in account.positions.parked():
@@ -216,6 +217,14 @@ class Recovering:
             self._engine.intake.on_settlement(settlement, now)
         for market in account.known_markets():
             self._perform(account.touched(market, now))
+
+    # The venue lists orders and fills of about two weeks (kalshi-api 18); what is older only the journal
+    # knows. It comes first: cost follows the order in which things were bought.
+    def _count_unlisted(self, fills: Iterable[VenueFill], now: Now) -> None:
+        listed = {(fill.trade_id, fill.order_id) for fill in fills}
+        for key, journalled in self.journal.fills.items():
+            if key not in listed:
+                self._record(self._engine.intake.on_journalled_fill(journalled, now))
 
     def _record(self, effects: list[Effect]) -> None:
         # What the journal knows already is not told again.
