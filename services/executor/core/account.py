@@ -74,12 +74,16 @@ class Account:
     recent_audits: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=256))
 
     def event_of(self, market: str) -> str:
-        """Return the market's event, or the market itself while nobody told: never shared by mistake."""
+        """Return the market's event, or while nobody told, the one that its ticker begins with.
+
+        Until somebody tells, its worst case adds up with the event's: a market by itself would be
+        missing from the event's cap, one that is shared by mistake only makes that tighter.
+        """
         status = self.status.get(market)
         if status is not None:
             return status.event
         top = self.gate.top(market)
-        return top.event if top is not None else market
+        return top.event if top is not None else market.rpartition("-")[0] or market
 
     def shard_of(self, market: str) -> int | None:
         """Return the market's shard, or None while unknown."""

@@ -577,3 +577,16 @@ def test_cancel_whose_answer_was_lost_is_asked_for_again_although_no_read_answer
     desk.engine.on_tick(desk.now)
     desk.later(6)
     assert cancels(desk.engine.on_tick(desk.now)) == [bid.order_id]
+
+
+def test_position_in_a_market_that_nobody_tells_of_counts_in_its_event() -> None:
+    """After a restart, or once marketdata follows fewer markets: the event's cap must see all of it."""
+    desk = a_desk()
+    account = desk.engine.account
+    order = an_order(market="E-1-X", state=OrderState.EXECUTED, filled_e2=500)
+    account.orders.add(order)
+    desk.engine.intake.on_fill(a_fill(order, 500), desk.now)
+    assert account.desk.event_e6("E-1") == 4_800 * 500
+    desk.engine.on_status(a_status("E-1-X", event="E-9"), desk.now)
+    assert (account.desk.event_e6("E-1"), account.desk.event_e6("E-9")) == (0, 4_800 * 500)
+    assert account.event_of("LONE") == "LONE"
