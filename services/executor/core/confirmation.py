@@ -143,7 +143,7 @@ class Confirming:
         return True
 
     def _is_cancel_due(self, now_ns: int) -> bool:
-        if not self.order.order_id or self.order.is_in_flight:
+        if not self.order.order_id or (self.order.is_in_flight and not self.order.is_cancel_lost):
             return False
         if self._asked_cancel_ns and now_ns - self._asked_cancel_ns < self.terms.poll_ns:
             return False

@@ -43,6 +43,9 @@ from services.executor.core.seal import Approved, Seal
 
 _S = 1_000_000_000
 
+_LOST_CANCEL_NS = 3 * _S
+"""A cancel without a proper answer is looked up first; a read that has not told by then may be as sick."""
+
 _QUIET_TURNS = 10
 """Seconds after which every market's position was said anew, however quiet."""
 _QUIET_TOLD_MIN = 200
@@ -473,6 +476,14 @@ class Engine:
         self._cancelled_all_ns = now.ns
         return self.cancel_everything(now)
 
+    def _cancel_again(self, now: Now) -> list[Effect]:
+        lost = frozenset(
+            order.order_id
+            for order in self.account.orders.live()
+            if order.is_cancel_lost and now.ns - order.answered_ns >= _LOST_CANCEL_NS
+        )
+        return self.cancel_everything(now, only=lost) if lost else []
+
     def _positions_due(self) -> list[str]:
         # What is open every second; the quiet rest in turns, for those who were not there when it changed.
         account = self.account
@@ -489,7 +500,7 @@ class Engine:
         account.places.keep(order.client_order_id for order in account.orders.live())
         account.dirty |= account.orders.markets() | account.targets.markets()
         account.recent_audits.clear()
-        effects: list[Effect] = self.quoter.watch_budget(now)
+        effects: list[Effect] = [*self._cancel_again(now), *self.quoter.watch_budget(now)]
         effects += [effect for m in self._positions_due() for effect in account.position_effects(m)]
         for market in [m for m, status in account.status.items() if account.is_over(status)]:
             account.forget(market)

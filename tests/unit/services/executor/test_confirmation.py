@@ -128,7 +128,7 @@ def test_wait_that_is_over_cancels_once_and_waits_for_the_end() -> None:
     confirming = waiting(max_wait_ns=2 * S)
     assert not confirming.step(START_NS + 2 * S - 1).cancel
     assert confirming.step(START_NS + 2 * S).cancel
-    confirming.order.state = OrderState.CANCEL_PENDING
+    confirming.order.state, confirming.order.cancels_open = OrderState.CANCEL_PENDING, 1
     step = confirming.step(START_NS + 3 * S + 1)
     assert (step.cancel, step.status) == (False, None)
     confirming.order.state = OrderState.CANCELLED

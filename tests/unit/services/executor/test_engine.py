@@ -590,3 +590,15 @@ def test_position_in_a_market_that_nobody_tells_of_counts_in_its_event() -> None
     desk.engine.on_status(a_status("E-1-X", event="E-9"), desk.now)
     assert (account.desk.event_e6("E-1"), account.desk.event_e6("E-9")) == (0, 4_800 * 500)
     assert account.event_of("LONE") == "LONE"
+
+
+def test_quote_whose_cancel_was_lost_is_cancelled_again_while_the_gate_is_open_and_reads_are_sick() -> None:
+    desk = a_desk()
+    (bid,) = desk.accept_all(desk.quote(a_quote()))
+    (sent,) = [one for one in desk.quote(sequence=2) if isinstance(one, SendCancels)]
+    desk.engine.intake.on_cancel_answer(sent.cancels[0], Unknown(0, "timeout"), desk.now)
+    assert not cancels(desk.engine.on_tick(desk.later(1.5))), "a read may tell"
+    desk.later(1.6)
+    desk.prove()
+    assert cancels(desk.engine.on_tick(desk.now)) == [bid.order_id]
+    assert not cancels(desk.engine.on_tick(desk.later(1.1))), "its answer is awaited"

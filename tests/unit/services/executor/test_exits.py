@@ -13,7 +13,15 @@ from libs.common.messages.control import GateState
 from libs.common.messages.execution import OrderState, Purpose
 from libs.common.messages.orders import ConfirmationV1, ConfirmStatus, PlaceAskV1
 from services.executor.core.answers import NotSent
-from services.executor.core.effects import Confirmed, Effect, Lane, MakeGroup, ReadOrder, RecordAudit
+from services.executor.core.effects import (
+    Confirmed,
+    Effect,
+    Lane,
+    MakeGroup,
+    ReadOrder,
+    RecordAudit,
+    SendCancels,
+)
 from services.executor.core.requests import CreateRequest
 from tests.support.executor_builders import (
     MARKET,
@@ -379,3 +387,17 @@ def test_group_that_an_order_by_hand_asks_for_is_paid_for() -> None:
     before = buckets.tokens(desk.now.ns)
     assert any(isinstance(effect, MakeGroup) for effect in place(desk, an_ask()))
     assert buckets.tokens(desk.now.ns) < before
+
+
+def test_manual_order_whose_cancel_was_lost_is_cancelled_again() -> None:
+    desk = a_desk()
+    request = request_of(place(desk, an_ask(max_wait_s=5.0)))
+    answer(desk, request.client_order_id, accepted(request.client_order_id))
+    desk.later(5.1)
+    desk.prove()
+    effects = desk.engine.run_pass(desk.now)
+    (sent,) = [one for one in effects if isinstance(one, SendCancels)]
+    desk.engine.intake.on_cancel_answer(sent.cancels[0], Unknown(0, "timeout"), desk.now)
+    desk.later(1.1)
+    desk.prove()
+    assert len(cancels(desk.engine.run_pass(desk.now))) == 1
