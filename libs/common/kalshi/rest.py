@@ -168,10 +168,13 @@ class VenueReader(Reading):
             _query(limit=most or PAGE, status="resting", exchange_index=shard),
             ("portfolio", "orders"),
         )
-        if most is None:
-            found = await self.pages(_ORDERS, parts, lambda page: page.orders, query=query, is_urgent=True)
-        else:
-            found = (await self.one(_ORDERS, parts, query=query, is_urgent=True)).orders or []
+        if most is not None:
+            first = await self.one(_ORDERS, parts, query=query, is_urgent=True)
+            found = first.orders or []
+            # A short page reads as the whole listing, so one with a cursor must not stay alone.
+            if len(found) >= most or not first.cursor:
+                return _each(wire_orders.order_of, found)
+        found = await self.pages(_ORDERS, parts, lambda page: page.orders, query=query, is_urgent=True)
         return _each(wire_orders.order_of, found)
 
     async def order(self, order_id: str) -> VenueOrder | None:

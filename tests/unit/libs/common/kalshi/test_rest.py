@@ -76,6 +76,20 @@ async def test_pages_are_followed_with_the_same_filters_until_the_cursor_is_empt
     assert all(STAMP_HEADER.lower() in s.headers for s in http.seen)
 
 
+async def test_first_page_that_is_short_and_not_the_last_is_followed_before_anybody_calls_it_all(
+    http: ScriptedHttp, reader: VenueReader
+) -> None:
+    def script(seen: Seen) -> bytes:
+        return answer(
+            200, {"orders": [order("o2")]} if "cursor=" in seen.query else {"orders": [], "cursor": "p2"}
+        )
+
+    http.script = script
+    assert [one.order_id for one in await reader.resting(2, most=200)] == ["o2"]
+    http.script = lambda _: answer(200, {"orders": [order(f"o{n}") for n in range(3)], "cursor": "more"})
+    assert len(await reader.resting(2, most=3)) == 3, "a full one is all that was asked for"
+
+
 async def test_a_cursor_that_comes_again_is_a_broken_protocol_and_not_an_endless_loop(
     http: ScriptedHttp, reader: VenueReader
 ) -> None:
