@@ -48,6 +48,8 @@ from services.executor.shell.service import ExecutorApp
 from services.executor.shell.venue_limits import VenueLimits, read_limits
 
 _S = 1_000_000_000
+_URGENT_CONNECTIONS = 64
+"""Each group and cancel-all may be asked for four times at once; shards that hang must leave room."""
 
 
 def make_engine(runtime: Runtime[Config], buckets: TokenBuckets, latch: LatchFile) -> Engine:
@@ -101,9 +103,13 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
     signer = Signer.from_file(config.venue.key_id, Path(config.venue.key_file))
     presigner = Presigner(signer, clock)
     rest_url = config.venue.rest_url
-    # Three sets of connections: a cancel never queues behind a create, a read never before either.
+    # A set of connections each: a cancel never queues behind a create, a read never before either, and a
+    # halt's triggers behind nothing, not even cancels that the venue leaves hanging.
     orders = OrderSender(rest_url, make_transport(rest_url), presigner, clock)
     canceller = Canceller(rest_url, make_transport(rest_url), presigner, clock)
+    urgent = Canceller(
+        rest_url, make_transport(rest_url, connections_max=_URGENT_CONNECTIONS), presigner, clock
+    )
     reader = VenueReader(rest_url, make_transport(rest_url), signer, clock)  # no order waits for a read
     presigner.watch(*orders.constant_routes, *canceller.constant_routes)
     limits, costs = await read_limits(reader)
@@ -131,6 +137,7 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         subjects=subjects,
         orders=orders,
         canceller=canceller,
+        urgent=urgent,
         buckets=buckets,
         publisher=publisher,
         flag=flag,

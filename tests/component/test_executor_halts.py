@@ -16,6 +16,7 @@ import pytest
 from libs.common.domain.side import Side
 from libs.common.messages.base import encode
 from libs.common.messages.control import GateState, HaltV1, ScopeKind
+from services.executor.core.requests import CancelRequest
 from tests.support.bus import Connect
 from tests.support.eventually import eventually
 from tests.support.executor_builders import a_quote
@@ -231,3 +232,25 @@ def publish_raw(url: str, subject: str) -> None:
         link.sendall(f"PUB {subject} 0\r\n\r\nPING\r\n".encode())
         while b"PONG" not in link.recv(4096):
             pass
+
+
+async def test_halts_triggers_queue_behind_no_cancel_that_hangs(world: World) -> None:
+    executor = await world.start()
+    await world.target(BID, ASK)
+    await world.until_resting(2)
+    hung = {
+        "kind": "delay",
+        "match": "DELETE /portfolio/events/orders/batched",
+        "count": 1_000,
+        "seconds": 4.0,
+    }
+    await world.exchange.sim("faults", hung)
+    cancels = [[CancelRequest(f"gone-{number}", "", world.market, 0)] for number in range(20)]
+    waiting = [asyncio.create_task(executor.app._sender.send_cancels(one)) for one in cancels]
+    await asyncio.sleep(0.1)  # more of them than one transport has connections
+
+    await world.halt()
+    await world.until_resting(0, 1.5)
+    assert not any(task.done() for task in waiting)
+    world.exchange.exchange.venue.faults.clear()
+    await asyncio.gather(*waiting)

@@ -17,19 +17,26 @@ from services.executor.shell.results import order_result
 
 
 class Cancelling:
-    """Cancels by batch, by group and by account."""
+    """Cancels by batch, by group and by account.
+
+    Args:
+        urgent: Triggers groups and cancels the account, on connections of its own: a halt waits behind no
+            cancel that the venue leaves hanging.
+    """
 
     def __init__(
         self,
         *,
         engine: Engine,
         canceller: Canceller,
+        urgent: Canceller,
         pacing: Pacing,
         now: Callable[[], Now],
         perform: Callable[[list[Effect]], None],
     ) -> None:
         self._engine = engine
         self._canceller = canceller
+        self._urgent = urgent
         self._pacing = pacing
         self._now = now
         self._perform = perform
@@ -66,7 +73,7 @@ class Cancelling:
         """Trigger a group; return whether that is now certain."""
         self._engine.account.counters["http_calls"] += 1
         self._pacing.charge(GROUP_TRIGGER, shard)
-        outcome = await self._canceller.trigger_group(order_group_id, shard)
+        outcome = await self._urgent.trigger_group(order_group_id, shard)
         # Gone is as good as triggered: nothing can join or rest in a group that does not exist.
         is_gone = isinstance(outcome, Refused) and outcome.status == 404
         is_dead = isinstance(outcome, Accepted) or is_gone
@@ -78,4 +85,4 @@ class Cancelling:
         """Cancel everything of the account; return whether that is now certain."""
         self._engine.account.counters["http_calls"] += 1
         self._pacing.charge(CANCEL_ALL, 0)
-        return isinstance(await self._canceller.cancel_all(), Accepted)
+        return isinstance(await self._urgent.cancel_all(), Accepted)

@@ -50,6 +50,7 @@ class Sender:
         subjects: Subjects,
         orders: OrderSender,
         canceller: Canceller,
+        urgent: Canceller,
         buckets: TokenBuckets,
         publisher: Publisher,
         flag: HaltFlag,
@@ -68,7 +69,12 @@ class Sender:
         self._perform = perform
         self._pacing = Pacing(engine=engine, buckets=buckets, clock=clock, perform=perform)
         self._cancelling = Cancelling(
-            engine=engine, canceller=canceller, pacing=self._pacing, now=now, perform=perform
+            engine=engine,
+            canceller=canceller,
+            urgent=urgent,
+            pacing=self._pacing,
+            now=now,
+            perform=perform,
         )
         # By epoch and number: numbers begin anew with each epoch, and answers of the one before still come.
         self._leaving: set[tuple[int, int]] = set()
