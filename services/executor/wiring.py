@@ -104,7 +104,7 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
     presigner = Presigner(signer, clock)
     rest_url = config.venue.rest_url
     # A set of connections each: a cancel never queues behind a create, a read never before either, and a
-    # halt's triggers behind nothing, not even cancels that the venue leaves hanging.
+    # halt behind nothing, not even cancels that the venue leaves hanging.
     orders = OrderSender(rest_url, make_transport(rest_url), presigner, clock)
     canceller = Canceller(rest_url, make_transport(rest_url), presigner, clock)
     urgent = Canceller(

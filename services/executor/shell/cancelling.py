@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from libs.common.kalshi.budget import CANCEL_ALL, CANCEL_BATCH, GROUP_TRIGGER
 from libs.common.kalshi.canceller import Canceller
@@ -15,13 +17,16 @@ from services.executor.core.requests import CancelRequest
 from services.executor.shell.pacing import Pacing
 from services.executor.shell.results import order_result
 
+_WARM_MAX: Final = 8
+"""Requests that share the ordinary connections, of which a transport has twice as many."""
+
 
 class Cancelling:
     """Cancels by batch, by group and by account.
 
     Args:
-        urgent: Triggers groups and cancels the account, on connections of its own: a halt waits behind no
-            cancel that the venue leaves hanging.
+        canceller: Whose connections are warm: used while it has some to spare.
+        urgent: Used beyond that: a halt waits behind no cancel that the venue leaves hanging.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Cancelling:
         self._now = now
         self._perform = perform
         self._batches = 0
+        self._open = 0
 
     async def cancel(self, cancels: Sequence[CancelRequest], *, is_paid: bool) -> frozenset[str]:
         """Cancel with one request; return the venue's ids whose end it confirmed.
@@ -55,7 +61,8 @@ class Cancelling:
         self._perform(batch_cancel(run, number, cancels))
         refs = [(cancel.order_id, cancel.market, cancel.shard) for cancel in cancels]
         began_ns = self._now().ns
-        outcomes = await self._canceller.cancel_batch(refs)
+        with self._line() as canceller:
+            outcomes = await canceller.cancel_batch(refs)
         effects: list[Effect] = []
         now = self._now()
         latency_us = (now.ns - began_ns) // 1_000
@@ -73,7 +80,8 @@ class Cancelling:
         """Trigger a group; return whether that is now certain."""
         self._engine.account.counters["http_calls"] += 1
         self._pacing.charge(GROUP_TRIGGER, shard)
-        outcome = await self._urgent.trigger_group(order_group_id, shard)
+        with self._line() as canceller:
+            outcome = await canceller.trigger_group(order_group_id, shard)
         # Gone is as good as triggered: nothing can join or rest in a group that does not exist.
         is_gone = isinstance(outcome, Refused) and outcome.status == 404
         is_dead = isinstance(outcome, Accepted) or is_gone
@@ -85,4 +93,16 @@ class Cancelling:
         """Cancel everything of the account; return whether that is now certain."""
         self._engine.account.counters["http_calls"] += 1
         self._pacing.charge(CANCEL_ALL, 0)
-        return isinstance(await self._urgent.cancel_all(), Accepted)
+        with self._line() as canceller:
+            return isinstance(await canceller.cancel_all(), Accepted)
+
+    @contextlib.contextmanager
+    def _line(self) -> Iterator[Canceller]:
+        if self._open >= _WARM_MAX:
+            yield self._urgent
+            return
+        self._open += 1
+        try:
+            yield self._canceller
+        finally:
+            self._open -= 1
