@@ -56,6 +56,8 @@ _STATUS = WireDecoder(MarketV1)
 _PERMIT = WireDecoder(PermitV1)
 _STOP_COMPARE_S = 3.0
 _ANSWER_S = 3.0
+_HOLD_PASS_S = 0.003
+"""Longest wait of a pass for an intent on its way: a slow journal must not hold up a cancel."""
 _FIRST_WORD_S = 0.15
 
 
@@ -114,6 +116,7 @@ class ExecutorApp:
         self._now = now
         self._tasks: asyncio.TaskGroup | None = None
         self._pass_due = False
+        self._held: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._take_over_wanted = asyncio.Event()
         self._is_at_work = asyncio.Lock()
@@ -284,12 +287,28 @@ class ExecutorApp:
     # Planning -----------------------------------------------------------------------------------------
 
     def _pass_soon(self) -> None:
-        """Plan after everything that has arrived by now was taken."""
+        """Plan after everything that has arrived by now was taken.
+
+        While an intent is being stored, what comes is collected for one pass and one intent
+        more: each on its own would queue for the disk behind the others.
+        """
         if not self._pass_due:
             self._pass_due = True
+            if self._sender.is_order_leaving:
+                self._held = asyncio.get_running_loop().call_later(_HOLD_PASS_S, self._run_due_pass)
+            else:
+                asyncio.get_running_loop().call_soon(self._run_due_pass)
+
+    def _orders_passed(self) -> None:
+        """Go on with what waited for an order's bytes to leave."""
+        self._performer.orders_passed()
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
             asyncio.get_running_loop().call_soon(self._run_due_pass)
 
     def _run_due_pass(self) -> None:
+        self._held = None
         try:
             self._run_pass()
         except Exception as e:  # noqa: BLE001 - a callback's outermost frame: the loop would log it and go on
@@ -411,7 +430,7 @@ class ExecutorApp:
         self._sender.on_fence_lost = self._on_fence_lost
         self._publisher.fence = self._fence
         self._publisher.on_fence_refused = self._on_record_refused
-        self._sender.on_passed = performer.orders_passed
+        self._sender.on_passed = self._orders_passed
         self._sender.on_quiet = self._pass_soon
         self._sender.pacing.on_refused = self._limits.soon
 
