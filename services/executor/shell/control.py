@@ -1,6 +1,6 @@
 """Follow the control plane: read it whole, follow it, read it again, and store what it missed.
 
-A halt heard on the core subject that the stream has not shown within a second is
+A halt heard on the core subject that the stream has not shown for a second is
 appended in the executor's own name, so that a resume can name it. Every few seconds
 the newest records are read from the stream's leader; if they cannot be, the control
 plane is unreadable, which is closed.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -53,6 +53,7 @@ class ControlWatch:
         self._on_limit = on_limit
         self._limits_taken: set[int] = set()
         self._stored = 0
+        self._heard_before: tuple[tuple[str, HaltV1], ...] = ()
         self.fold = LatchFold()
         self.sequence = 0
 
@@ -83,7 +84,7 @@ class ControlWatch:
         while True:
             await asyncio.sleep(_STORE_AFTER_S)
             since_read_s += _STORE_AFTER_S
-            await self.store_heard()
+            await self.look()
             if since_read_s >= _REREAD_S or self.fold.state().source == "unreadable":
                 since_read_s = 0.0
                 await self.read_newest()
@@ -134,9 +135,21 @@ class ControlWatch:
             self.fold.readable()
         self._tell()
 
-    async def store_heard(self) -> None:
-        """Store in our own name what the stream never got, so that a resume can name it."""
-        for source, halt in self.fold.heard:
+    async def look(self) -> None:
+        """Store what had been heard at the last look already: what is younger may be on its way.
+
+        A copy beside the stream's own would be a newer halt than the one that a resume names.
+        """
+        lasting = [one for one in self.fold.heard if one in self._heard_before]
+        self._heard_before = self.fold.heard
+        if lasting or not self.fold.heard:
+            await self.store_heard(lasting)
+
+    async def store_heard(self, lasting: Sequence[tuple[str, HaltV1]] | None = None) -> None:
+        """Store in our own name what the stream never got (or these of it), so that a resume can name it."""
+        for source, halt in self.fold.heard if lasting is None else lasting:
+            if (source, halt) not in self.fold.heard:
+                continue  # its copy came while another one was being stored
             # Another one may be heard meanwhile: that one is not stored.
             if await self._store(f"heard from {source}: {halt.reason}", halt):
                 self.fold.stored_for(source, halt)

@@ -103,6 +103,23 @@ async def test_halt_that_the_stream_refuses_outlives_its_next_reading_and_is_sto
     assert not plane.is_halted
 
 
+async def test_halt_heard_right_before_a_look_is_given_time_to_show_in_the_stream() -> None:
+    """Stored a second time it would be a newer halt than the one that the operator's resume names."""
+    plane = await a_plane()
+    plane.watch.on_heard(HALT, encode(HaltV1(reason="odd fills")))
+    await plane.watch.look()
+    await plane.halt("odd fills")
+    await plane.watch.read_newest()
+    await plane.watch.look()
+    assert plane.bus.broker.stored(SUBJECTS.of("ctl.halt", "executor")) == []
+    plane.watch.on_heard(HALT, b"never stored")
+    await plane.watch.look()
+    assert plane.bus.broker.stored(SUBJECTS.of("ctl.halt", "executor")) == []
+    await plane.watch.look()
+    (stored,) = plane.bus.broker.stored(SUBJECTS.of("ctl.halt", "executor"))
+    assert "never stored" in parse_halt(stored.data).reason
+
+
 async def test_halt_while_the_stream_is_away_kills_at_once_and_is_not_forgotten() -> None:
     plane = await a_plane()
     plane.bus.is_connected = False
