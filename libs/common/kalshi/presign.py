@@ -14,11 +14,14 @@ Rules of the file:
    kalshi-api 2.3). A stamp from the future means that the clock was stepped.
 2. No usable entry: sign inline. A dead thread costs latency and nothing else.
 3. Entries are replaced whole; the loop sees the old or the new, never a mix.
+4. A route that has no entry yet is signed before any that only grows old: the order it
+   belongs to may be changed within the millisecond.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable
 from typing import Final, Self
 
@@ -48,6 +51,7 @@ class Presigner:
         self._refresh_s = refresh_s
         self._routes: frozenset[Route] = frozenset(routes)
         self._ready: dict[Route, tuple[int, dict[str, str]]] = {}
+        self._new: deque[Route] = deque()
         self._wake = threading.Event()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
@@ -73,6 +77,7 @@ class Presigner:
     def watch(self, *routes: Route) -> None:
         """Watch more constant routes, for example the trigger of a new order group."""
         self._routes |= frozenset(routes)
+        self._new.extend(routes)
         self._wake.set()
 
     def unwatch(self, *routes: Route) -> None:
@@ -100,14 +105,19 @@ class Presigner:
     def refresh(self) -> None:
         """Sign every watched route whose headers are missing or due."""
         for route in self._routes:
-            now_ms = self._clock.now_ns() // 1_000_000
-            ready = self._ready.get(route)
-            if ready is None or not 0 <= now_ms - ready[0] < self._refresh_s * 1_000:
-                self._ready[route] = (now_ms, self._signer.headers(*route, now_ms))
-                self.ahead_total += 1
+            while self._new:
+                self._sign_if_due(self._new.popleft())
+            self._sign_if_due(route)
         # A route may have been given up while it was being signed.
         for route in set(self._ready) - self._routes:
             self._ready.pop(route, None)
+
+    def _sign_if_due(self, route: Route) -> None:
+        now_ms = self._clock.now_ns() // 1_000_000
+        ready = self._ready.get(route)
+        if route in self._routes and (ready is None or not 0 <= now_ms - ready[0] < self._refresh_s * 1_000):
+            self._ready[route] = (now_ms, self._signer.headers(*route, now_ms))
+            self.ahead_total += 1
 
     def headers(self, method: str, path: str, now_ms: int) -> dict[str, str]:
         """Return fresh headers; must not be changed by the caller."""

@@ -102,3 +102,23 @@ def test_a_route_that_was_given_up_while_it_was_signed_is_forgotten() -> None:
     presigner.refresh()
 
     assert presigner._ready == {}
+
+
+def test_a_new_route_is_signed_before_those_that_only_grow_old() -> None:
+    clock, signed = ManualClock(), list[str]()
+    old = [("POST", f"/old/{n}") for n in range(20)]
+
+    class Noting(CountingSigner):
+        def headers(self, method: str, path: str, now_ms: int) -> dict[str, str]:
+            signed.append(path)
+            if len(signed) == 25:
+                presigner.watch(("POST", "/new"))
+            return super().headers(method, path, now_ms)
+
+    presigner = Presigner(Noting(), clock, old)
+    presigner.refresh()
+    clock.advance(int(REFRESH_S * 1e9))
+    presigner.refresh()
+
+    assert signed.index("/new") == 25
+    assert len(signed) == 41
