@@ -189,18 +189,22 @@ async def test_halt_is_heard_before_the_next_create_while_the_main_loop_is_block
 async def test_takeovers_of_a_day_of_halts_do_not_grow(world: World) -> None:
     """Triggering once more what is known to be dead would cost each halt three requests for ever."""
     executor = await world.start()
+    gate = executor.engine.account.gate
     for number in range(3):
         await world.target(BID, ASK)
         await world.until_resting(2)
         await world.halt(b"again")
+        # Until this halt is stored and its ladder walks, the newest of both is that of the halt before.
+        await world.until_resting(0)
+        await eventually(lambda: [one for one in gate.latch.halts[:1] if one.sequence], what="a stored halt")
         await verified(executor, "account")
-        # It is heard and verified before a busy disk has stored it: a resume then would name the one before.
-        await eventually(lambda: executor.engine.account.gate.latch.halts[0].sequence, what="a stored halt")
         await world.resume()
         await eventually(lambda number=number: executor.gauge("epoch") == number + 2)
         await world.until_state(executor, "running")
-    assert executor.app._leadership.groups == []
-    assert len(executor.engine.account.groups_dead) == 3
+    dead = executor.engine.account.groups_dead
+    assert len(dead) == 3
+    # The last target may have asked for the newest epoch's group already.
+    assert not [group for group in executor.app._leadership.groups if group.order_group_id in dead]
 
 
 async def test_kill_requests_do_not_wait_for_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
