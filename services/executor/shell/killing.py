@@ -28,6 +28,8 @@ _AGAIN_MAX_S = 0.25
 _BESIDE_S = 0.2
 """A trigger or cancel-all without an answer for so long is sent once more beside itself."""
 _OUTSTANDING_MAX = 4
+_BURST_TRIES = 8
+"""After the first refusals, and up to so many, requests are kept going side by side."""
 _LISTING_S = 1.0
 _LISTING_BESIDE_S = 0.12
 _LISTINGS_MAX = 3
@@ -214,7 +216,7 @@ class Killer:
         deadline = loop.time() + _LISTING_S
         try:
             while loop.time() < deadline:
-                if len(under_way) < _LISTINGS_MAX:
+                for _ in range(_wanted(failures, len(under_way), _LISTINGS_MAX)):
                     under_way.add(asyncio.create_task(self._listing(shard, most)))
                 done, under_way = await asyncio.wait(
                     under_way, timeout=_LISTING_BESIDE_S, return_when=asyncio.FIRST_COMPLETED
@@ -342,7 +344,7 @@ async def _until_sure(once: Callable[[], Coroutine[None, None, bool]], is_sure: 
     failures = 0
     try:
         while not is_sure():
-            if len(under_way) < _OUTSTANDING_MAX:
+            for _ in range(_wanted(failures, len(under_way), _OUTSTANDING_MAX)):
                 under_way.add(asyncio.create_task(once()))
             done, under_way = await asyncio.wait(
                 under_way, timeout=_BESIDE_S, return_when=asyncio.FIRST_COMPLETED
@@ -355,6 +357,16 @@ async def _until_sure(once: Callable[[], Coroutine[None, None, bool]], is_sure: 
     finally:
         for task in under_way:
             task.cancel()
+
+
+def _wanted(failures: int, under_way: int, most: int) -> int:
+    """Return how many requests to begin: one more each time, several at once after the first refusals.
+
+    Every try costs a way to the venue and back, and several refusals in a row would add up
+    to a second. A venue that refuses for longer is asked one at a time again.
+    """
+    want = most if 1 <= failures <= _BURST_TRIES else under_way + 1
+    return max(0, min(want, most) - under_way)
 
 
 def _pause_s(failures: int) -> float:
