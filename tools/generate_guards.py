@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from libs.common.risk.registry import RULES, Entry
+from tools.generated import write_or_compare
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "guards.md"
 BEGIN: Final = (
@@ -42,17 +43,11 @@ def render(text: str) -> str:
     return "\n".join((before + BEGIN, "", *rows(), "", END + after))
 
 
-def main() -> int:
-    """Write or compare."""
-    text = TARGET.read_text(encoding="utf-8")
-    if "--check" in sys.argv:
-        if render(text) != text:
-            print(f"{TARGET.name}: not what the registry says; run `make docs`")
-            return 1
-        return 0
-    TARGET.write_text(render(text), encoding="utf-8")
-    return 0
+def main(arguments: list[str]) -> int:
+    """Write or compare; return the exit code."""
+    wanted = render(TARGET.read_text(encoding="utf-8"))
+    return write_or_compare(TARGET, wanted, arguments, "tools.generate_guards")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -14,6 +14,7 @@ from typing import Final
 
 from libs.common.messages.execution import OrderState
 from services.executor.core.order_life import IN_FLIGHT, MEANINGS, TERMINAL, TRANSITIONS, Evidence
+from tools.generated import write_or_compare
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "order-life.md"
 _ORIGIN: Final = (
@@ -97,17 +98,7 @@ def _rows() -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Write or compare; return the exit code."""
-    wanted = render()
-    if "--check" in arguments:
-        is_same = TARGET.exists() and TARGET.read_text(encoding="utf-8") == wanted
-        if not is_same:
-            print(
-                f"{TARGET.name} is not what the table says: run python -m tools.generate_order_life",
-                file=sys.stderr,
-            )
-        return 0 if is_same else 1
-    TARGET.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_compare(TARGET, render(), arguments, "tools.generate_order_life")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from libs.common.bus.layout import STREAMS, config_bucket, stream_config
 from libs.common.bus.permissions import ASKS, STREAMS_READ, grants
 from libs.common.env import Env
 from libs.common.subjects import FAMILIES, Subjects
+from tools.generated import write_or_compare
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "subjects.md"
 _ENV: Final = Env.SIM
@@ -127,17 +128,7 @@ def _identities() -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Write or compare; return the exit code."""
-    wanted = render()
-    if "--check" in arguments:
-        is_same = TARGET.exists() and TARGET.read_text(encoding="utf-8") == wanted
-        if not is_same:
-            print(
-                f"{TARGET.name} is not what the tables say: run python -m tools.generate_subjects",
-                file=sys.stderr,
-            )
-        return 0 if is_same else 1
-    TARGET.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_compare(TARGET, render(), arguments, "tools.generate_subjects")
 
 
 if __name__ == "__main__":

@@ -182,6 +182,10 @@ class TokenBuckets:
         for bucket in self._chosen(shard, 0):
             bucket.recover()
 
+    def consecutive_rate_limits(self, shard: int) -> int:
+        """Return how many refusals of a shard's bucket came in a row."""
+        return self._bucket(shard, 0).consecutive_rate_limits
+
     def gauges(self) -> dict[str, float]:
         """Return the limiter's fields by name (B-026), as they were at the last look at each bucket."""
         shown: dict[str, float] = {}

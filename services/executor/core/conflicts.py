@@ -71,11 +71,6 @@ class Conflicts:
         """Return how many wait for an operator."""
         return len(self._open)
 
-    @property
-    def is_any(self) -> bool:
-        """Return whether one waits."""
-        return bool(self._open)
-
     def rows(self) -> list[Conflict]:
         """Return what waits, the oldest first."""
         return sorted(self._open.values(), key=lambda one: -one.open_ms)

@@ -161,15 +161,14 @@ class DirectDesk:
             # The same request again waits for the same run and reads the same report.
             return await asyncio.shield(running)
         running = self._flattenings[ask.request_id] = asyncio.get_running_loop().create_future()
+        report: FlattenReportV1 | None = None
         try:
             report = await self._flatten_once(ask)
-        except BaseException:
-            del self._flattenings[ask.request_id]
-            running.cancel()
-            raise
-        running.set_result(report)
-        if report.refused:
-            del self._flattenings[ask.request_id]  # nothing was done, so it may be asked for again
+            running.set_result(report)
+        finally:
+            running.cancel()  # without a report; with one it is over, and this does nothing
+            if report is None or report.refused:
+                del self._flattenings[ask.request_id]  # nothing was done, so it may be asked for again
         return report
 
     def _absence(self) -> str:

@@ -27,7 +27,6 @@ class Pacing:
         self._buckets = buckets
         self._clock = clock
         self._perform = perform
-        self._hits: dict[int, int] = {}
         self.on_refused: Callable[[], None] = lambda: None
 
     def charge(self, endpoint: tuple[str, str], shard: int, items: int = 1) -> None:
@@ -46,7 +45,6 @@ class Pacing:
         if any(isinstance(outcome, Refused) and outcome.is_rate_limit for outcome in outcomes):
             self._limited(shard, endpoint)
         elif any(isinstance(outcome, Accepted | Refused) for outcome in outcomes):
-            self._hits.pop(shard, None)
             self._buckets.record_success(shard)
 
     def take_size(self, outcomes: Sequence[SendOutcome | Outcome]) -> None:
@@ -65,11 +63,10 @@ class Pacing:
     def _limited(self, shard: int, endpoint: str) -> None:
         now_ns = self._clock.mono_ns()
         self._engine.account.counters["rate_limited"] += 1
-        self._hits[shard] = self._hits.get(shard, 0) + 1
         wait_ns = self._buckets.record_rate_limit_hit(now_ns, shard)
         self.on_refused()
         fields = {
-            "consecutive_hits": self._hits[shard],
+            "consecutive_hits": self._buckets.consecutive_rate_limits(shard),
             "backoff_seconds": round(wait_ns / 1e9, 3),
             "endpoint": endpoint,
             "shard": shard,

@@ -60,7 +60,7 @@ class Settling:
             ]
         )
         for _ in range(int(_PROOF_S / _LOOK_S)):
-            if not engine.conflicts.is_any:
+            if not engine.conflicts.count:
                 break
             await asyncio.sleep(_LOOK_S)
         left = {row.client_order_id for row in engine.conflicts.rows()}
