@@ -274,6 +274,11 @@ def halt(
             said = (await operate.statuses(bus, subjects))["executor"]
             if isinstance(said, StatusV1) and operate.is_halt_verified(said):
                 typer.echo(f"the executor's gate is closed for {scope} and nothing rests that it reaches")
+                if said.gauges.get("halts_astray"):
+                    typer.echo(
+                        "but a halt reaches nothing that the executor knows: is its key right?", err=True
+                    )
+                    raise typer.Exit(1)
                 return
         typer.echo("the executor did not verify an empty book yet; look at `dora status`", err=True)
         raise typer.Exit(1)

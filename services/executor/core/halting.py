@@ -123,6 +123,21 @@ class Halting:
         self.scoped = {key: scope for key, (scope, _) in found.items()}
         return effects
 
+    @property
+    def astray(self) -> list[str]:
+        """Return the narrower halts that reach nothing known here: perhaps a key that was mistyped."""
+        return sorted(scope.name for scope in self.scoped.values() if not self._reaches_any(scope))
+
+    def _reaches_any(self, scope: KillScope) -> bool:
+        account = self.account
+        if scope.kind is ScopeKind.STRATEGY:
+            return any(scope.reaches("", "", 0, strategy) for strategy in account.targets.strategies())
+        return any(
+            scope.reaches(market, account.event_of(market), -1 if shard is None else shard, "")
+            for market in account.known_markets()
+            for shard in (account.shard_of(market),)
+        )
+
     def _on_halted(self, state: LatchState) -> list[Effect]:
         effects: list[Effect] = []
         account = [one for one in state.halts if one.halt.scope is ScopeKind.ACCOUNT]

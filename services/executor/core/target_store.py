@@ -73,6 +73,10 @@ class TargetStore:
         """Drop the market's slot."""
         self._slots.pop(market, None)
 
+    def strategies(self) -> set[str]:
+        """Return whose targets are held, expired ones included."""
+        return {slot.target.strategy for slot in self._slots.values()}
+
     def next_expiry_ms(self) -> int | None:
         """Return when the next target expires, or None without targets."""
         return min((slot.target.expires_ms for slot in self._slots.values()), default=None)

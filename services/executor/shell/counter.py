@@ -68,6 +68,7 @@ class Counter:
             "resting_orders": sum(1 for order in self._engine.account.orders.live() if order.order_id),
             "is_verified": ladder is not None and ladder.is_verified,
             "unverified": self._killer.unverified,
+            "astray": self._engine.halting.astray,
         }
 
     async def _cancel_all(self, message: Message) -> None:

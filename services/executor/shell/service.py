@@ -204,6 +204,7 @@ class ExecutorApp:
                 "journal_waiting": float(self._publisher.waiting),
                 "halt_heard_mono_ns": float(self._listener.heard_ns),
                 "halts_scoped": float(len(engine.halting.scoped)),
+                "halts_astray": float(len(engine.halting.astray)),
                 **self._killer.gauges(),
                 **self._engine.quoter.gauges(),
                 **self._order_routes.gauges(),

@@ -44,6 +44,26 @@ def test_narrow_halt_starts_one_ladder_for_its_reach_and_leaves_the_account_runn
     assert not desk.engine.halting.is_killed
 
 
+@pytest.mark.parametrize(
+    ("scope", "key", "is_astray"),
+    [
+        (ScopeKind.MARKET, MARKET, False),
+        (ScopeKind.MARKET, f"{MARKET}X", True),
+        (ScopeKind.EVENT, "NO-SUCH-EVENT", True),
+        (ScopeKind.SERIES, "NOSUCH", True),
+        (ScopeKind.SHARD, "0", False),
+        (ScopeKind.SHARD, "7", True),
+        (ScopeKind.STRATEGY, "nobody", True),
+    ],
+)
+def test_halt_that_reaches_nothing_known_is_told(scope: ScopeKind, key: str, *, is_astray: bool) -> None:
+    desk = a_desk()
+    halt = HaltV1(reason="odd", scope=scope, scope_key=key)
+    obey(desk, replace(CLEAR, halts=(Halted(7, "operator", halt),)))
+
+    assert bool(desk.engine.halting.astray) is is_astray
+
+
 def test_stored_copy_of_a_heard_narrow_halt_starts_nothing_new() -> None:
     desk = a_desk()
     assert kills(obey(desk, replace(CLEAR, halts=(scoped(sequence=0),))))
