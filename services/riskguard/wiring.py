@@ -18,6 +18,7 @@ from libs.common.runtime.errors import ConfigError
 from libs.common.runtime.latch_file import LatchFile
 from services.riskguard.config import Config, Day
 from services.riskguard.core.account import Account
+from services.riskguard.core.areas import Areas
 from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.day import TradingDay
 from services.riskguard.core.emergency import EmergencyLane, Leader
@@ -68,6 +69,7 @@ def wire(runtime: Runtime[Config]) -> App:
         leader=Leader(clock.mono_ns()),
         lane=EmergencyLane(timing.executor_silence_ms * _MS, timing.emergency_repeat_ms * _MS),
         desk=ResumeDesk(timing.nonce_life_ms * _MS, runtime.config_hash),
+        areas=Areas.under(config.limits),
     )
 
     async def feed(on_events: Callable[[list[FeedEvent], int], None]) -> None:

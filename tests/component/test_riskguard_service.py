@@ -24,10 +24,10 @@ from services.riskguard.core.limits import Limits
 from tests.support.bus import Connect
 from tests.support.eventually import eventually
 from tests.support.exchange import RunningExchange, running_exchange
+from tests.support.riskguard_limits import WIDE
 from tests.support.truth_apps import (
     ACCOUNT,
     SUBJECTS,
-    WIDE,
     Ear,
     FakeExecutor,
     ask,

@@ -32,6 +32,7 @@ from services.riskguard import wiring as risk_wiring
 from services.riskguard.core.limits import Limits
 from tests.support.bus import ENV
 from tests.support.exchange import RunningExchange
+from tests.support.riskguard_limits import WIDE
 
 M = TypeVar("M", bound=Wire)
 SUBJECTS = Subjects(ENV)
@@ -40,16 +41,6 @@ HOLDER = "executor-test"
 
 QUICK = recon_config.Timing(
     cycle_ms=1_000, cycle_min_ms=100, settle_ms=200, executor_silence_ms=3_000, recovery_ms=1_000
-)
-WIDE = Limits(
-    trading_enabled=True,
-    daily_loss_e6=1_000_000_000,
-    drawdown_e6=1_000_000_000,
-    position_e2=100_000,
-    market_exposure_e6=10**12,
-    event_exposure_e6=10**12,
-    account_exposure_e6=10**12,
-    orders_per_minute=10_000,
 )
 
 

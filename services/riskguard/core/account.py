@@ -9,23 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from libs.common.kalshi.model import VenueFill, VenueOrder, VenuePosition, VenueSettlement
+from libs.common.kalshi.model import VenueFill, VenuePosition
 from services.riskguard.core.day import TradingDay
 from services.riskguard.core.exposure import Holding
 from services.riskguard.core.market_book import MarketBook
 from services.riskguard.core.marks import Marks
 from services.riskguard.core.open_orders import OpenOrders
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of the venue; ``started_ns`` is monotonic, before the first request."""
-
-    started_ns: int
-    orders: tuple[VenueOrder, ...]
-    fills: tuple[VenueFill, ...]
-    positions: tuple[VenuePosition, ...]
-    settlements: tuple[VenueSettlement, ...]
+from services.riskguard.core.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +53,19 @@ class Account:
     _settled: set[str] = field(default_factory=set)
     _listed: dict[str, VenuePosition] = field(default_factory=dict)
 
-    def on_fill(self, fill: VenueFill) -> None:
-        """Count a fill, whatever path it came by, once."""
+    def on_fill(self, fill: VenueFill) -> bool:
+        """Count a fill, whatever path it came by, once; return whether it was new."""
         key = (fill.trade_id, fill.order_id)
         if key in self._known:
-            return
+            return False
         self._known.add(key)
         self.fills_until_ms = max(self.fills_until_ms, fill.venue_ms)
         self._book(fill.market).add(fill)
+        return True
 
-    def on_reading(self, reading: Reading, now_ns: int) -> None:
-        """Take one whole reading."""
-        for fill in sorted(reading.fills, key=lambda f: f.venue_ms):
-            self.on_fill(fill)
+    def on_reading(self, reading: Reading, now_ns: int) -> tuple[VenueFill, ...]:
+        """Take one whole reading and return the fills in it that were new, in venue order."""
+        new = tuple(fill for fill in sorted(reading.fills, key=lambda f: f.venue_ms) if self.on_fill(fill))
         for settlement in reading.settlements:
             if settlement.market not in self._settled:
                 self._settled.add(settlement.market)
@@ -83,6 +73,7 @@ class Account:
         self._listed = {position.market: position for position in reading.positions}
         self.orders.on_listing(reading.orders, reading.started_ns, now_ns)
         self.read_ns = reading.started_ns
+        return new
 
     def begin_day_if_due(self, now_ms: int) -> bool:
         """Begin a new day when one has come; its sums and its high-water mark start again."""

@@ -16,18 +16,20 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from libs.common.kalshi.model import FeedClosed, FeedEvent, FeedHeard, OwnFill, OwnOrder
+from libs.common.kalshi.model import FeedClosed, FeedEvent, FeedHeard, OwnFill, OwnOrder, VenueFill
 from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
-from libs.common.messages.health import BeatV1
+from libs.common.messages.health import BeatV1, StatusV1
 from libs.common.messages.market import MarketV1, TopV1
-from libs.common.messages.risk import AuditRiskV1
-from services.riskguard.core.account import Account, Reading
+from libs.common.messages.risk import AuditRiskV1, ReconResultV1
+from services.riskguard.core.account import Account
+from services.riskguard.core.areas import Areas
 from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
 from services.riskguard.core.emergency import CancelAll, EmergencyLane, Leader
 from services.riskguard.core.judge import Patience, Standing, consequences, judge
 from services.riskguard.core.latches import Latches
 from services.riskguard.core.limits import Limits
+from services.riskguard.core.reading import Reading
 from services.riskguard.core.resume import Execute, ResumeAnswer, ResumeDesk
 from services.riskguard.core.triggers.base import Fired
 
@@ -51,6 +53,7 @@ class RiskguardCore:
     leader: Leader
     lane: EmergencyLane
     desk: ResumeDesk
+    areas: Areas
     standing: Standing = field(default_factory=Standing)
     halts: int = 0
     failed_reads: int = 0
@@ -73,20 +76,26 @@ class RiskguardCore:
     def on_top(self, top: TopV1, now_ns: int) -> list[Effect]:
         """Take a touch."""
         self.account.marks.on_top(top, now_ns)
+        for area in self.areas:
+            area.on_top(top, now_ns)
         return []
 
-    def on_status(self, status: MarketV1) -> list[Effect]:
+    def on_status(self, status: MarketV1, now_ns: int) -> list[Effect]:
         """Take what a market is."""
         self.account.marks.on_status(status)
+        for area in self.areas:
+            area.on_status(status, now_ns)
         return []
 
     def on_feed(self, event: FeedEvent, now_ns: int) -> list[Effect]:
         """Take one event of the own private feed."""
         match event:
             case OwnFill(fill):
-                self.account.on_fill(fill)
+                self._on_fills((fill,) if self.account.on_fill(fill) else (), now_ns)
             case OwnOrder(order):
                 self.account.orders.on_feed(order, now_ns)
+                for area in self.areas:
+                    area.on_own_order(order, now_ns)
             case FeedHeard():
                 is_new, self._feed_heard_ns = self._feed_heard_ns is None, now_ns
                 return [Log("FEED_CONNECTED", "own private feed is whole", "INFO")] if is_new else []
@@ -100,11 +109,15 @@ class RiskguardCore:
     def on_order(self, order: OrderV1, now_ns: int) -> list[Effect]:
         """Take the executor's word about an order."""
         self.account.orders.on_claim(order, now_ns)
+        for area in self.areas:
+            area.on_order(order, now_ns)
         return []
 
     def on_epoch(self, epoch: EpochV1, sequence: int, now_ns: int) -> list[Effect]:
         """Take an epoch."""
         self.leader.on_epoch(epoch, sequence, now_ns)
+        for area in self.areas:
+            area.on_epoch(epoch, sequence, now_ns)
         return []
 
     def on_group(self, group: OrderGroupV1) -> list[Effect]:
@@ -113,8 +126,23 @@ class RiskguardCore:
         return []
 
     def on_beat(self, beat: BeatV1, now_ns: int) -> list[Effect]:
-        """Take an executor's heartbeat."""
-        self.leader.on_beat(beat.instance, now_ns)
+        """Take the heartbeat of any service; the executor's keeps the emergency lane quiet."""
+        if beat.service == "executor":
+            self.leader.on_beat(beat.instance, now_ns)
+        for area in self.areas:
+            area.on_beat(beat, now_ns)
+        return []
+
+    def on_said(self, status: StatusV1, now_ns: int) -> list[Effect]:
+        """Take the executor's answer to our question for its status."""
+        for area in self.areas:
+            area.on_said(status, now_ns)
+        return []
+
+    def on_recon(self, result: ReconResultV1, now_ns: int) -> list[Effect]:
+        """Take the result of one comparison."""
+        for area in self.areas:
+            area.on_recon(result, now_ns)
         return []
 
     def on_recon_permit(self, permit: PermitV1, now_ns: int) -> list[Effect]:
@@ -169,13 +197,19 @@ class RiskguardCore:
     def on_reading(self, reading: Reading, now_ns: int) -> list[Effect]:
         """Take one whole reading of the venue."""
         self._is_reading = False
-        self.account.on_reading(reading, now_ns)
+        self._on_fills(self.account.on_reading(reading, now_ns), now_ns)
+        for area in self.areas:
+            area.on_reading(reading, now_ns)
+            if reading.exchange is not None:
+                area.on_exchange(reading.exchange, now_ns)
         return []
 
-    def on_read_failed(self, reason: str) -> list[Effect]:
+    def on_read_failed(self, reason: str, now_ns: int) -> list[Effect]:
         """Take the news that the venue could not be read."""
         self._is_reading = False
         self.failed_reads += 1
+        for area in self.areas:
+            area.on_read_failed(reason, now_ns)
         return [Log("VENUE_ERROR", "the venue could not be read", fields={"reason": reason})]
 
     # What goes out ---------------------------------------------------------------------------------
@@ -183,11 +217,13 @@ class RiskguardCore:
     def on_tick(self, now_ns: int, now_ms: int) -> list[Effect]:
         """Evaluate everything; the pulse of the service."""
         effects: list[Effect] = []
-        self.account.begin_day_if_due(now_ms)
+        if self.account.begin_day_if_due(now_ms):
+            for area in self.areas:
+                area.begin_day(self.account.day_ms)
         self._expire_overrules(now_ms)
-        self.standing = judge(
-            self.account, self.leader, self._recon, self.limits, self.patience, now_ns, now_ms
-        )
+        for area in self.areas:
+            area.on_tick(now_ns, now_ms)
+        self._judge(now_ns, now_ms)
         effects += self._on_fired(now_ns, now_ms)
         effects += self._lane(now_ns)
         effects += self._store_heard(now_ns)
@@ -203,9 +239,7 @@ class RiskguardCore:
     def on_resume_request(self, data: bytes, now_ns: int, now_ms: int, nonce: str) -> ResumeAnswer | Execute:
         """Take either step of a resume."""
         # What is red is judged now, not a quarter of a second ago.
-        self.standing = judge(
-            self.account, self.leader, self._recon, self.limits, self.patience, now_ns, now_ms
-        )
+        self._judge(now_ns, now_ms)
         return self.desk.on_request(
             data,
             self.latches.state(),
@@ -244,6 +278,16 @@ class RiskguardCore:
         return not is_halted and not self.latches.is_local and not self._pauses(now_ns)
 
     # Below: how ------------------------------------------------------------------------------------
+
+    def _judge(self, now_ns: int, now_ms: int) -> None:
+        self.standing = judge(
+            self.account, self.areas, self.leader, self._recon, self.limits, self.patience, now_ns, now_ms
+        )
+
+    def _on_fills(self, fills: tuple[VenueFill, ...], now_ns: int) -> None:
+        for fill in fills:
+            for area in self.areas:
+                area.on_fill(fill, now_ns)
 
     def _pauses(self, now_ns: int) -> list[str]:
         """Return why trading may not go on although nobody halted."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from libs.common.messages.control import PermitV1
 from services.riskguard.core.account import Account, Result
+from services.riskguard.core.areas import Areas
 from services.riskguard.core.emergency import Leader
 from services.riskguard.core.exposure import Exposures, exposures
 from services.riskguard.core.limits import Limits
@@ -41,6 +42,7 @@ class Standing:
 
 def judge(  # noqa: PLR0917 - all that there is to look at
     account: Account,
+    areas: Areas,
     leader: Leader,
     recon: tuple[PermitV1, int] | None,
     limits: Limits,
@@ -52,6 +54,7 @@ def judge(  # noqa: PLR0917 - all that there is to look at
 
     Args:
         account: Our own reading.
+        areas: What the areas gathered.
         leader: The executor's heartbeat.
         recon: The reconciler's newest permit and its arrival, None if never heard.
         limits: What it may cost.
@@ -80,6 +83,10 @@ def judge(  # noqa: PLR0917 - all that there is to look at
         executor_silence_ms_max=patience.executor_silence_ns // _MS,
         recon_problem=_recon_problem(recon, patience.recon_silence_ns, now_ns),
         orders_last_minute=account.orders.new_within_a_minute(now_ns),
+        money=areas.money.view(now_ns, now_ms),
+        conduct=areas.conduct.view(now_ns, now_ms),
+        health=areas.health.view(now_ns, now_ms),
+        slow=areas.slow.view(now_ns, now_ms),
     )
     return Standing(view, result, worst, evaluate(TRIGGERS, view, limits))
 

@@ -6,6 +6,11 @@ from typing import Annotated
 
 import msgspec
 
+from services.riskguard.core.conduct.limits import ConductLimits
+from services.riskguard.core.health.limits import HealthLimits
+from services.riskguard.core.money.limits import MoneyLimits
+from services.riskguard.core.slow.limits import SlowLimits
+
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -21,6 +26,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         event_exposure_e6: The same for one event, whose exclusive outcomes cannot all lose.
         account_exposure_e6: The same for everything.
         orders_per_minute: Halt when the venue shows us more new orders of ours within a minute.
+        money: Round trips, balances, slippage, sums of positions.
+        conduct: Rates, own trades, orders in doubt, errors.
+        health: Heartbeats, builds, clocks, loops.
+        slow: What ends or changes within days.
     """
 
     trading_enabled: bool
@@ -31,3 +40,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     event_exposure_e6: NotNegative
     account_exposure_e6: NotNegative
     orders_per_minute: NotNegative
+    money: MoneyLimits
+    conduct: ConductLimits
+    health: HealthLimits
+    slow: SlowLimits

@@ -14,8 +14,9 @@ from libs.common.bus.api import Bus, BusError, Handler, Message
 from libs.common.messages.base import MalformedMessage, Wire, WireDecoder
 from libs.common.messages.control import PermitV1, ResumeV1, parse_halt
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
-from libs.common.messages.health import BeatV1
+from libs.common.messages.health import BeatV1, StatusV1
 from libs.common.messages.market import MarketV1, TopV1
+from libs.common.messages.risk import ReconResultV1
 from libs.common.observability.metrics import Metrics
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
@@ -28,6 +29,7 @@ Perform = Callable[[list[Effect]], None]
 
 _VERIFY_S: Final = 5.0
 _RETRY_S: Final = 0.5
+_ASK_S: Final = 1.0
 
 
 class Inputs:
@@ -61,15 +63,35 @@ class Inputs:
         """
         core, of, now = self._core, self._subjects, self._clock.mono_ns
         await self._bus.latest(of.all_of("md.top"), self._on(TopV1, lambda _, t: core.on_top(t, now())))
-        await self._bus.latest(of.all_of("md.status"), self._on(MarketV1, lambda _, s: core.on_status(s)))
-        beats = f"{of.of('health.beat', 'executor')}.*"
-        await self._bus.each(beats, self._on(BeatV1, lambda _, b: core.on_beat(b, now())))
+        await self._bus.latest(
+            of.all_of("md.status"), self._on(MarketV1, lambda _, s: core.on_status(s, now()))
+        )
+        await self._bus.each(of.all_of("health.beat"), self._on(BeatV1, lambda _, b: core.on_beat(b, now())))
         recon = of.of("permit.recon", core.account_id)
         await self._bus.each(recon, self._on(PermitV1, lambda _, p: core.on_recon_permit(p, now())))
+        for family in ("recon.clear", "recon.drift"):
+            subject = of.of(family, core.account_id)
+            await self._bus.each(subject, self._on(ReconResultV1, lambda _, r: core.on_recon(r, now())))
         await self._follow("exec.epoch", EpochV1, lambda m, e: core.on_epoch(e, m.sequence, now()))
         await self._follow("exec.group", OrderGroupV1, lambda _, g: core.on_group(g))
         since = core.leader.epoch_sequence or 1
         await self._follow("order", OrderV1, lambda _, o: core.on_order(o, now()), from_sequence=since)
+
+    async def ask_executor(self) -> None:
+        """Ask the executor for its status about once a second, for ever; silence is its own evidence."""
+        decoder = WireDecoder(StatusV1)
+        while True:
+            await asyncio.sleep(_ASK_S)
+            try:
+                answer = await self._bus.request(self._subjects.of("svc", "executor", "status"), b"")
+                status = decoder.decode(answer.data)
+            except BusError:
+                continue
+            except MalformedMessage as e:
+                self.malformed += 1
+                self._log.once("executor_status", "MALFORMED", str(e))
+                continue
+            self._perform(self._core.on_said(status, self._clock.mono_ns()))
 
     async def control(self) -> None:
         """Follow the control stream for ever, and check every few seconds that nothing was missed.

@@ -98,6 +98,7 @@ class RiskguardApp:
             group.create_task(self._store_audits(), name="audits")
             group.create_task(self._run_feed(self._on_feed), name="feed")
             await self._inputs.subscribe()
+            group.create_task(self._inputs.ask_executor(), name="executor")
             group.create_task(self._tick(), name="tick")
             group.create_task(self._every(_FIGURES_S, self._outputs.figures), name="figures")
 
@@ -168,7 +169,7 @@ class RiskguardApp:
             try:
                 reading = await self._venue.read(read.fills_from_ms)
             except VenueError as e:
-                self._perform(self._core.on_read_failed(f"{type(e).__name__}: {e}"[:300]))
+                self._perform(self._core.on_read_failed(f"{type(e).__name__}: {e}"[:300], self._mono()))
                 continue
             self._perform(self._core.on_reading(reading, self._mono()))
 

@@ -9,8 +9,8 @@ from libs.common.kalshi.model import Accepted, Outcome
 from libs.common.kalshi.rest import VenueReader
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
-from services.riskguard.core.account import Reading
 from services.riskguard.core.emergency import CancelAll, TriggerGroups
+from services.riskguard.core.reading import Reading
 
 
 class VenueHands:

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from services.riskguard.core.conduct.view import ConductView
+from services.riskguard.core.health.view import HealthView
 from services.riskguard.core.limits import Limits
+from services.riskguard.core.money.view import MoneyView
+from services.riskguard.core.slow.view import SlowView
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,10 @@ class View:
         executor_silence_ms_max: How long it may be.
         recon_problem: Why the reconciler's permit does not hold; empty when it does.
         orders_last_minute: New orders of ours that the venue showed us.
+        money: What the money area saw.
+        conduct: What the conduct area saw.
+        health: What the health area saw.
+        slow: What the watchers of slow killers saw.
     """
 
     day_e6: int = 0
@@ -42,6 +50,10 @@ class View:
     executor_silence_ms_max: int = 3_000
     recon_problem: str = ""
     orders_last_minute: int = 0
+    money: MoneyView = field(default_factory=MoneyView)
+    conduct: ConductView = field(default_factory=ConductView)
+    health: HealthView = field(default_factory=HealthView)
+    slow: SlowView = field(default_factory=SlowView)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from libs.common.domain.side import Side
 from libs.common.kalshi.model import VenueOrderStatus
 from libs.common.messages.execution import OrderState
 from libs.common.messages.market import BandV1, FeeTermsV1, MarketState, MarketV1
-from services.riskguard.core.account import Account, Reading
+from services.riskguard.core.account import Account
 from services.riskguard.core.day import TradingDay
 from services.riskguard.core.marks import Marks
 from services.riskguard.core.open_orders import OpenOrders
+from services.riskguard.core.reading import Reading
 from tests.support.truth_builders import (
     MARKET,
     MS,

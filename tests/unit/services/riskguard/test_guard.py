@@ -10,7 +10,8 @@ from libs.common.kalshi.model import FeedHeard, OwnFill
 from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import OrderGroupV1
 from libs.common.runtime.latch_file import UNSTORED, LatchWord
-from services.riskguard.core.account import Account, Reading
+from services.riskguard.core.account import Account
+from services.riskguard.core.areas import Areas
 from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.day import TradingDay
 from services.riskguard.core.effects import Effect, Halt
@@ -20,22 +21,15 @@ from services.riskguard.core.latches import Latches, WriteLatch
 from services.riskguard.core.limits import Limits
 from services.riskguard.core.marks import Marks
 from services.riskguard.core.open_orders import OpenOrders
+from services.riskguard.core.reading import Reading
 from services.riskguard.core.resume import ResumeDesk
+from tests.support.riskguard_limits import limits
 from tests.support.truth_builders import NOW_MS, S, epoch_event, venue_fill
 
 RUNNING = LatchWord(is_halted=False, halt_sequence=1, reason="")
 ABSENT = LatchWord(is_halted=True, halt_sequence=0, reason="no local latch file")
 RESUME = ResumeV1(halt_sequence=1, nonce="n", reason="r", by="ann", expires_ms=0)
-LIMITS = Limits(
-    trading_enabled=True,
-    daily_loss_e6=10**9,
-    drawdown_e6=10**9,
-    position_e2=1_000,
-    market_exposure_e6=10**12,
-    event_exposure_e6=10**12,
-    account_exposure_e6=10**12,
-    orders_per_minute=100,
-)
+LIMITS = limits(daily_loss_e6=10**9, drawdown_e6=10**9, position_e2=1_000, orders_per_minute=100)
 
 
 def guard(word: LatchWord = RUNNING, limits: Limits = LIMITS) -> RiskguardCore:
@@ -48,6 +42,7 @@ def guard(word: LatchWord = RUNNING, limits: Limits = LIMITS) -> RiskguardCore:
         leader=Leader(0),
         lane=EmergencyLane(3 * S, S),
         desk=ResumeDesk(60 * S),
+        areas=Areas.under(limits),
     )
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from services.riskguard.core.limits import Limits
 from services.riskguard.core.triggers.base import View, evaluate
 from services.riskguard.core.triggers.registry import TRIGGERS
+from tests.support.riskguard_limits import limits
 
-LIMITS = Limits(
-    trading_enabled=True,
+LIMITS = limits(
     daily_loss_e6=100,
     drawdown_e6=150,
     position_e2=1_000,

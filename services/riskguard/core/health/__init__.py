@@ -1,0 +1,1 @@
+"""How the machinery is: heartbeats, builds, restarts, clocks, event loops, the exchange's own state."""

@@ -1,0 +1,37 @@
+"""Limits of the riskguard for tests: wide unless a test narrows them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from services.riskguard.core.conduct.limits import ConductLimits
+from services.riskguard.core.health.limits import HealthLimits
+from services.riskguard.core.limits import Limits
+from services.riskguard.core.money.limits import MoneyLimits
+from services.riskguard.core.slow.limits import SlowLimits
+
+MONEY: Final = MoneyLimits()
+CONDUCT: Final = ConductLimits()
+HEALTH: Final = HealthLimits()
+SLOW: Final = SlowLimits()
+WIDE: Final = Limits(
+    trading_enabled=True,
+    daily_loss_e6=1_000_000_000,
+    drawdown_e6=1_000_000_000,
+    position_e2=100_000,
+    market_exposure_e6=10**12,
+    event_exposure_e6=10**12,
+    account_exposure_e6=10**12,
+    orders_per_minute=10_000,
+    money=MONEY,
+    conduct=CONDUCT,
+    health=HEALTH,
+    slow=SLOW,
+)
+
+
+def limits(**changes: object) -> Limits:
+    """Return wide limits with these changed."""
+    return msgspec.structs.replace(WIDE, **changes)
