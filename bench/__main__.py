@@ -120,11 +120,30 @@ def _stages(figures: dict[str, Any], lived: living.Living) -> None:
 
 
 def _signing(figures: dict[str, Any], lived: living.Living) -> None:
+    """Print who signed; absent means that no order met its own signature between plan and bytes.
+
+    It is not absent if the event loop's thread signed anything for an order or a cancel, nor if bytes
+    waited for the presigner's thread after their intent was stored. A signature that the thread made
+    while the intent was being stored is beside the path: it is printed as hurried.
+    """
     gauges = lived.gauges("executor")
-    ahead, inline = int(gauges["signed_ahead"]), int(gauges["signed_inline"])
-    figures["signing"] = {"ahead": ahead, "on_the_order_path": inline}
-    verdict = "absent from the order path" if inline == 0 else "NOT ABSENT from the order path"
-    print(f"signing: {verdict}: {inline} signatures there, {ahead} made ahead by the presigner's thread")
+    ahead, hurried = int(gauges["signed_ahead"]), int(gauges["signed_hurried"])
+    inline, waits = int(gauges["signed_inline"]), int(gauges["signature_waits"])
+    waited_ms = round(gauges["signature_waited_ms"], 3)
+    figures["signing"] = {
+        "ahead": ahead,
+        "hurried": hurried,
+        "on_the_order_path": inline + waits,
+        "in_the_loops_thread": inline,
+        "waits_after_the_intent": waits,
+        "waited_ms": waited_ms,
+    }
+    verdict = "absent from the order path" if inline + waits == 0 else "NOT ABSENT from the order path"
+    print(
+        f"signing: {verdict}: {inline} signed in the loop's thread, {waits} waited for a signature after the"
+        f" intent was stored ({waited_ms} ms together); {ahead} made by the presigner's thread,"
+        f" {hurried} of them hurried while an intent was being stored"
+    )
 
 
 def _halt(figures: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 import msgspec
@@ -18,7 +18,8 @@ from libs.common.domain.side import Side
 from libs.common.domain.units import format_price, format_qty
 from libs.common.kalshi.line import VenueLine
 from libs.common.kalshi.model import Accepted, Refused, Unknown
-from libs.common.kalshi.outcome import Answer, Meant, Unsent, batch_outcomes, order_outcome, refusal_of
+from libs.common.kalshi.outcome import Answer, Lost, Meant, Unsent, batch_outcomes, order_outcome, refusal_of
+from libs.common.kalshi.presign import Presigner, Route
 from libs.common.kalshi.signing import SignsHeaders
 from libs.common.kalshi.transport import Guard, OnWire
 from libs.common.kalshi.wire_orders import read_group_created
@@ -51,6 +52,13 @@ GOOD_TILL_CANCELED: Final = "good_till_canceled"
 TAKER_AT_CROSS: Final = "taker_at_cross"
 
 _ENCODER = msgspec.json.Encoder()
+
+
+class ChangeRoutes(NamedTuple):
+    """The routes of one order's changes."""
+
+    amend: Route
+    decrease: Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class OrderSender:
         deadline_s: float = 5.0,
     ) -> None:
         self._line = VenueLine(base_url, transport, signer, clock, deadline_s=deadline_s)
+        self._presigner = signer if isinstance(signer, Presigner) else None
         self._orders = self._line.path("portfolio", "events", "orders")
         self._batched = self._line.path("portfolio", "events", "orders", "batched")
         self._new_group = self._line.path("portfolio", "order_groups", "create")
@@ -124,17 +133,17 @@ class OrderSender:
         """Return the routes whose headers are worth signing ahead."""
         return (("POST", self._orders), ("POST", self._batched), ("POST", self._new_group))
 
-    def change_routes(self, order_id: str) -> tuple[tuple[str, str], ...]:
+    def change_routes(self, order_id: str) -> ChangeRoutes:
         """Return the routes of an order's amends and decreases, to be signed ahead while it lives."""
         path = f"{self._orders}/{_id(order_id)}"
-        return (("POST", f"{path}/amend"), ("POST", f"{path}/decrease"))
+        return ChangeRoutes(amend=("POST", f"{path}/amend"), decrease=("POST", f"{path}/decrease"))
 
     async def create(
         self, order: NewOrder, *, guard: Guard | None = None, on_wire: OnWire | None = None
     ) -> SendOutcome:
         """Create one order; billed to the bucket of its shard."""
         body = _ENCODER.encode(_create_body(order))
-        result = await self._line.call("POST", self._orders, body=body, guard=guard, on_wire=on_wire)
+        result = await self._send(self._orders, body, guard, on_wire)
         if isinstance(result, Unsent):
             return result
         return order_outcome(result, Meant(client_order_id=order.client_order_id, qty_e2=order.qty_e2))
@@ -150,7 +159,7 @@ class OrderSender:
         assert orders, "a batch of nothing"
         assert len({order.client_order_id for order in orders}) == len(orders), "client order ids repeat"
         body = _ENCODER.encode(BatchCreateBody(orders=[_create_body(order) for order in orders]))
-        result = await self._line.call("POST", self._batched, body=body, guard=guard, on_wire=on_wire)
+        result = await self._send(self._batched, body, guard, on_wire)
         if isinstance(result, Unsent):
             return [result for _ in orders]
         meant = [Meant(client_order_id=o.client_order_id, qty_e2=o.qty_e2) for o in orders]
@@ -171,8 +180,8 @@ class OrderSender:
                 expiration_time=None if amend.expires_ms is None else amend.expires_ms // 1_000,
             )
         )
-        path = f"{self._orders}/{_id(amend.order_id)}/amend"
-        result = await self._line.call("POST", path, body=body, guard=guard, on_wire=on_wire)
+        _, path = self.change_routes(amend.order_id).amend
+        result = await self._send(path, body, guard, on_wire)
         if isinstance(result, Unsent):
             return result
         return order_outcome(result, Meant(amend.order_id, amend.client_order_id), is_amend=True)
@@ -193,8 +202,8 @@ class OrderSender:
         body = _ENCODER.encode(
             DecreaseBody(exchange_index=shard, market_ticker=market, reduce_by=format_qty(reduce_by_e2))
         )
-        path = f"{self._orders}/{_id(order_id)}/decrease"
-        result = await self._line.call("POST", path, body=body, on_wire=on_wire)
+        _, path = self.change_routes(order_id).decrease
+        result = await self._send(path, body, None, on_wire)
         if isinstance(result, Unsent):
             return result
         return order_outcome(result, Meant(order_id))
@@ -228,6 +237,13 @@ class OrderSender:
             return read_group_created(result.body)
         except MalformedWire as e:
             raise VenueProtocolError(str(e)) from None
+
+    async def _send(
+        self, path: str, body: bytes, guard: Guard | None, on_wire: OnWire | None
+    ) -> Answer | Lost | Unsent:
+        if self._presigner is not None:
+            await self._presigner.wait(("POST", path))  # not one turn of the loop if it is ready
+        return await self._line.call("POST", path, body=body, guard=guard, on_wire=on_wire)
 
 
 def _create_body(order: NewOrder) -> CreateOrderBody:

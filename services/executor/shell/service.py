@@ -436,6 +436,7 @@ class ExecutorApp:
         self._sender.pacing.on_refused = self._limits.soon
 
     def _on_batch(self, effect: SendBatch) -> None:
+        self._order_routes.on_batch(effect)
         self._spawn(self._sender.send_batch(effect))
 
     def _on_cancels(self, effect: SendCancels) -> None:

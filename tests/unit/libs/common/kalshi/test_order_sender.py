@@ -120,6 +120,29 @@ async def test_headers_signed_ahead_are_used_for_the_constant_routes(http: Scrip
     await transport.aclose()
 
 
+async def test_a_change_that_is_not_signed_yet_waits_for_the_thread_and_its_guard_is_asked_after_that(
+    http: ScriptedHttp,
+) -> None:
+    transport, clock, waits = make_transport(http.url), SystemClock(), list[int]()
+    with Presigner(Signer.from_pem("key-1", ED25519_PEM), clock) as presigner:
+        sender = OrderSender(http.url, transport, presigner, clock)
+        presigner.watch(*sender.constant_routes)
+
+        def guard() -> str | None:
+            waits.append(presigner.waits_total)
+            return None
+
+        for _ in range(100):  # a thread may have signed it before it is asked for
+            presigner.unwatch(sender.change_routes("o/1").amend)
+            presigner.watch(sender.change_routes("o/1").amend)
+            await sender.amend(amend(), guard=guard)
+            if presigner.waits_total:
+                break
+        assert waits[-1] == presigner.waits_total
+        assert presigner.inline_total == 0
+    await transport.aclose()
+
+
 async def test_batch_outcomes_come_in_the_order_asked_whatever_the_order_answered(
     http: ScriptedHttp, sender: OrderSender
 ) -> None:

@@ -1,6 +1,9 @@
+import asyncio
 import threading
 
-from libs.common.kalshi.presign import MAX_AGE_MS, REFRESH_S, Presigner
+import pytest
+
+from libs.common.kalshi.presign import MAX_AGE_MS, REFRESH_S, WAIT_MAX_S, Presigner
 from libs.common.kalshi.signing import STAMP_HEADER, Signer
 from libs.common.runtime.clock import ManualClock
 from tests.unit.libs.common.kalshi.test_signing import ED25519_PEM
@@ -122,3 +125,87 @@ def test_a_new_route_is_signed_before_those_that_only_grow_old() -> None:
 
     assert signed.index("/new") == 25
     assert len(signed) == 41
+
+
+class HeldSigner(CountingSigner):
+    """Lets the thread sign only while it is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = threading.Event()
+        self.is_open.set()
+        self.is_held = threading.Event()
+        self.paths: list[str] = []
+
+    def headers(self, method: str, path: str, now_ms: int) -> dict[str, str]:
+        if threading.current_thread().name == "presign":
+            if not self.is_open.is_set():
+                self.is_held.set()
+            assert self.is_open.wait(5)
+        self.paths.append(path)
+        return super().headers(method, path, now_ms)
+
+
+def watched_behind_others(presigner: Presigner, signer: HeldSigner) -> None:
+    """Have the thread hold one signature while nine more and that of `TRIGGER` wait behind it."""
+    signer.is_open.clear()
+    presigner.watch(*(("POST", f"/other/{n}") for n in range(10)), TRIGGER)
+    assert signer.is_held.wait(5)
+
+
+async def test_a_hurried_route_is_signed_before_those_that_wait_and_never_by_the_caller() -> None:
+    clock, signer = ManualClock(), HeldSigner()
+    with Presigner(signer, clock, [ORDERS]) as presigner:
+        watched_behind_others(presigner, signer)
+        presigner.hurry(TRIGGER)
+        signer.threads.clear()
+        signer.is_open.set()
+        await presigner.wait(TRIGGER)
+        presigner.headers(*TRIGGER, clock.now_ns() // 1_000_000)
+
+    assert signer.paths.index(TRIGGER[1]) == 2, "after the one for the start and the one under way"
+    assert set(signer.threads) == {"presign"}
+    assert (presigner.hurried_total, presigner.inline_total) == (1, 0)
+
+
+async def test_what_was_signed_in_time_is_no_wait_and_what_was_not_is_counted() -> None:
+    clock, signer = ManualClock(), HeldSigner()
+    with Presigner(signer, clock, [ORDERS]) as presigner:
+        await presigner.wait(ORDERS)
+        assert presigner.waits_total == 0
+
+        watched_behind_others(presigner, signer)
+        waiting = asyncio.create_task(presigner.wait(TRIGGER))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        clock.advance(7_000_000)
+        signer.is_open.set()
+        await waiting
+
+    assert (presigner.waits_total, presigner.waited_ns) == (1, 7_000_000)
+    assert presigner.inline_total == 0
+
+
+async def test_a_thread_that_does_not_come_costs_a_bounded_wait_and_an_inline_signature() -> None:
+    clock, signer = ManualClock(), HeldSigner()
+    with Presigner(signer, clock, [ORDERS]) as presigner:
+        watched_behind_others(presigner, signer)
+        async with asyncio.timeout(WAIT_MAX_S * 40):
+            await presigner.wait(TRIGGER)
+        presigner.headers(*TRIGGER, clock.now_ns() // 1_000_000)
+        signer.is_open.set()
+
+    assert (presigner.waits_total, presigner.inline_total) == (1, 1)
+
+
+@pytest.mark.parametrize("route", [TRIGGER, ORDERS])
+async def test_without_a_thread_nobody_waits(route: tuple[str, str]) -> None:
+    clock, signer = ManualClock(), CountingSigner()
+    presigner = Presigner(signer, clock, [ORDERS])
+    presigner.hurry(route)
+    await presigner.wait(route)
+    presigner.headers(*route, clock.now_ns() // 1_000_000)
+
+    assert presigner.waits_total == presigner.hurried_total == 0
+    assert presigner.inline_total + presigner.unwatched_total == 1
+    assert signer.threads == ["MainThread"]
