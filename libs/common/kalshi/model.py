@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from libs.common.domain.side import Side
 from libs.common.messages.market import BandV1, MarketState
@@ -90,6 +91,50 @@ class VenueSettlement:
     """Money received, from integer cents."""
     fee_e6: int
     settled_ms: int
+
+
+OUTSIDE_SHARD: Final = -1
+"""Where a transfer leaves for, or comes from, another exchange of the venue: no shard of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTransfer:
+    """Money of ours moved between shards; asynchronous, so it is ``pending`` before it is ``complete``."""
+
+    transfer_id: str
+    from_shard: int
+    """Or `OUTSIDE_SHARD`."""
+    to_shard: int
+    """Or `OUTSIDE_SHARD`."""
+    amount_e6: int
+    """Never negative."""
+    status: str
+    created_ms: int
+    """Told in whole seconds; when it completed is not told at all."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether the money has arrived; any other word means that it may have left."""
+        return self.status == "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFunding:
+    """A deposit (positive) or a withdrawal (negative); the venue does not tell on which shard."""
+
+    funding_id: str
+    amount_e6: int
+    """Signed, from integer cents, without the fee."""
+    status: str
+    """``pending``, ``applied``, ``failed``, ``returned``; only ``applied`` is in the balance."""
+    finalized_ms: int
+    """When the status became final, told in whole seconds; 0 while it is pending."""
+    fee_e6: int = 0
+
+    @property
+    def is_applied(self) -> bool:
+        """Return whether the balance shows it."""
+        return self.status == "applied"
 
 
 @dataclass(frozen=True, slots=True)

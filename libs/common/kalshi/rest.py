@@ -21,12 +21,14 @@ from libs.common.kalshi.model import (
     VenueBalance,
     VenueEvent,
     VenueFill,
+    VenueFunding,
     VenueMarket,
     VenueOrder,
     VenueOrderGroup,
     VenuePosition,
     VenueSeries,
     VenueSettlement,
+    VenueTransfer,
 )
 from libs.common.kalshi.outcome import Answer
 from libs.common.kalshi.reading import Reading
@@ -38,6 +40,7 @@ V = TypeVar("V")
 
 PAGE: Final = 1_000
 EVENTS_PAGE: Final = 200
+FUNDING_PAGE: Final = 500
 
 _STATUS = msgspec.json.Decoder(wire_markets.StatusWire)
 _SERIES = msgspec.json.Decoder(wire_markets.OneSeries)
@@ -55,6 +58,9 @@ _GROUP = msgspec.json.Decoder(wire_orders.OneGroup)
 _GROUPS = msgspec.json.Decoder(wire_orders.GroupsAnswer)
 _POSITIONS = msgspec.json.Decoder(wire_account.PositionsPage)
 _SETTLEMENTS = msgspec.json.Decoder(wire_account.SettlementsPage)
+_TRANSFERS = msgspec.json.Decoder(wire_account.TransfersPage)
+_DEPOSITS = msgspec.json.Decoder(wire_account.DepositsPage)
+_WITHDRAWALS = msgspec.json.Decoder(wire_account.WithdrawalsPage)
 _BALANCE = msgspec.json.Decoder(wire_account.BalanceWire)
 _LIMITS = msgspec.json.Decoder(wire_account.LimitsWire)
 _COSTS = msgspec.json.Decoder(wire_account.CostsWire)
@@ -239,6 +245,24 @@ class VenueReader(Reading):
         parts = ("portfolio", "settlements")
         found = await self.pages(_SETTLEMENTS, parts, lambda page: page.settlements, query=query)
         return _each(wire_account.settlement_of, found)
+
+    async def transfers(self) -> list[VenueTransfer]:
+        """Return all moves of money between shards, pending ones included, newest first."""
+        query, parts = _query(limit=FUNDING_PAGE), ("portfolio", "intra_exchange_instance_transfers")
+        found = await self.pages(_TRANSFERS, parts, lambda page: page.transfers, query=query)
+        return _each(wire_account.transfer_of, found)
+
+    async def deposits(self) -> list[VenueFunding]:
+        """Return all deposits, whatever became of them, newest first."""
+        query, parts = _query(limit=FUNDING_PAGE), ("portfolio", "deposits")
+        found = await self.pages(_DEPOSITS, parts, lambda page: page.deposits, query=query)
+        return _each(wire_account.deposit_of, found)
+
+    async def withdrawals(self) -> list[VenueFunding]:
+        """Return all withdrawals, with negative amounts, newest first."""
+        query, parts = _query(limit=FUNDING_PAGE), ("portfolio", "withdrawals")
+        found = await self.pages(_WITHDRAWALS, parts, lambda page: page.withdrawals, query=query)
+        return _each(wire_account.withdrawal_of, found)
 
     async def balance(self) -> VenueBalance:
         """Return the cash; at most once a second, by a bucket of its own."""

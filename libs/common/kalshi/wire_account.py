@@ -5,12 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from libs.common.kalshi.model import (
+    OUTSIDE_SHARD,
     AccountLimits,
     Bucket,
     EndpointCosts,
     VenueBalance,
+    VenueFunding,
     VenuePosition,
     VenueSettlement,
+    VenueTransfer,
 )
 from libs.common.kalshi.wire_text import MalformedWire, cash_e6, cents_e6, count_e2, qty_e2, time_ms
 
@@ -51,6 +54,51 @@ class SettlementsPage(msgspec.Struct, frozen=True, kw_only=True):
     """``GET /portfolio/settlements``."""
 
     settlements: list[SettlementWire] | None = None
+    cursor: str | None = None
+
+
+class TransferWire(msgspec.Struct, frozen=True, kw_only=True):
+    """One move between shards; ``amount`` is in dollars here and in centi-cents where it is asked for."""
+
+    transfer_id: str
+    source: str
+    destination: str
+    source_exchange_shard: int
+    destination_exchange_shard: int
+    amount: str
+    status: str
+    created_ts: int
+
+
+class TransfersPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /portfolio/intra_exchange_instance_transfers``."""
+
+    transfers: list[TransferWire] | None = None
+    cursor: str | None = None
+
+
+class FundingWire(msgspec.Struct, frozen=True, kw_only=True):
+    """One deposit or withdrawal, in cents."""
+
+    id: str
+    status: str
+    amount_cents: int
+    fee_cents: int
+    created_ts: int
+    finalized_ts: int | None = None
+
+
+class DepositsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /portfolio/deposits``."""
+
+    deposits: list[FundingWire] | None = None
+    cursor: str | None = None
+
+
+class WithdrawalsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /portfolio/withdrawals``."""
+
+    withdrawals: list[FundingWire] | None = None
     cursor: str | None = None
 
 
@@ -134,6 +182,43 @@ def settlement_of(wire: SettlementWire) -> VenueSettlement:
     )
 
 
+def transfer_of(wire: TransferWire) -> VenueTransfer:
+    """Return a transfer in our units.
+
+    Raises:
+        MalformedWire: The amount has another form, or is negative.
+    """
+    amount_e6 = cash_e6(wire.amount)
+    if amount_e6 < 0:
+        raise MalformedWire(f"transfer of zero or more, was {wire.amount!r}")
+    return VenueTransfer(
+        transfer_id=wire.transfer_id,
+        from_shard=_shard_of(wire.source, wire.source_exchange_shard),
+        to_shard=_shard_of(wire.destination, wire.destination_exchange_shard),
+        amount_e6=amount_e6,
+        status=wire.status,
+        created_ms=wire.created_ts * 1_000,
+    )
+
+
+def deposit_of(wire: FundingWire) -> VenueFunding:
+    """Return a deposit in our units.
+
+    Raises:
+        MalformedWire: A negative amount.
+    """
+    return _funding_of(wire, 1)
+
+
+def withdrawal_of(wire: FundingWire) -> VenueFunding:
+    """Return a withdrawal in our units: its amount is negative.
+
+    Raises:
+        MalformedWire: A negative amount.
+    """
+    return _funding_of(wire, -1)
+
+
 def balance_of(wire: BalanceWire) -> VenueBalance:
     """Return the cash in our units.
 
@@ -173,3 +258,19 @@ def costs_of(wire: CostsWire) -> EndpointCosts:
     if wire.default_cost < 0 or any(cost < 0 for cost in costs.values()):
         raise MalformedWire("costs of zero or more, was a negative one")
     return EndpointCosts(default=wire.default_cost, by_endpoint=costs)
+
+
+def _shard_of(instance: str, shard: int) -> int:
+    return shard if instance == "event_contract" else OUTSIDE_SHARD
+
+
+def _funding_of(wire: FundingWire, sign: int) -> VenueFunding:
+    if wire.amount_cents < 0 or wire.fee_cents < 0:
+        raise MalformedWire(f"amount and fee of zero or more, was {wire.amount_cents} and {wire.fee_cents}")
+    return VenueFunding(
+        funding_id=wire.id,
+        amount_e6=sign * cents_e6(wire.amount_cents),
+        status=wire.status,
+        finalized_ms=(wire.finalized_ts or 0) * 1_000,
+        fee_e6=cents_e6(wire.fee_cents),
+    )
