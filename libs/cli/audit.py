@@ -94,8 +94,8 @@ def compare(journal: Journal, account: Account, balance_at_start_e6: int) -> Ver
                 fill.fee_e6,
             )
         )
-    for settlement in account.settlements:
-        ledger.apply_settlement(settlement.market, settlement.revenue_e6, settlement.fee_e6)
+    for settlement in reversed(account.settlements):
+        ledger.apply_settlement(settlement.market, settlement.gross_e6, settlement.fee_e6)
     theirs = {position.market: position.qty_e2 for position in account.positions}
     ours = ledger.quantities()
     created = journal.created()

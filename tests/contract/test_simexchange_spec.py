@@ -15,6 +15,7 @@ from tests.support.venue import CENT_MARKET, DECI_MARKET, RunningVenue, order_bo
 pytestmark = requires_spec
 
 ORDERS = "/portfolio/events/orders"
+TRANSFER: dict[str, Any] = {"shards": [0, 2], "amount": "3.5000", "seconds": 3600}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,11 @@ def venue() -> Iterator[RunningVenue]:
             "switch",
             {"action": "fee", "event": "SIMTEST-26NOV21", "fee_type": "quadratic", "multiplier_e4": 5000},
         )
+        running.sim("POST", "switch", {"action": "transfer", "account": "alice", **TRANSFER})
+        for amount, becomes in (("12.34", "applied"), ("-5.00", "applied"), ("1.00", "failed")):
+            wanted = {"account": "alice", "amount": amount, "fee": "0.25", "becomes": becomes}
+            running.sim("POST", "fundings", wanted)
+        running.sim("POST", "fundings", {"account": "alice", "amount": "7.00", "seconds": 3600})
         yield running
 
 
@@ -83,6 +89,11 @@ def group_path(venue: RunningVenue) -> str:
     return f"/portfolio/order_groups/{group_id}"
 
 
+def transfer_path(venue: RunningVenue) -> str:
+    transfers = venue.request("GET", "/portfolio/intra_exchange_instance_transfers").json()["transfers"]
+    return f"/portfolio/intra_exchange_instance_transfers/{transfers[0]['transfer_id']}"
+
+
 READS: list[tuple[str, str | Path]] = [
     ("/exchange/status", "/exchange/status"),
     ("/exchange/schedule", "/exchange/schedule"),
@@ -110,6 +121,8 @@ READS: list[tuple[str, str | Path]] = [
     ("/portfolio/positions", "/portfolio/positions"),
     ("/portfolio/fills", "/portfolio/fills"),
     ("/portfolio/settlements", "/portfolio/settlements"),
+    ("/portfolio/intra_exchange_instance_transfers", "/portfolio/intra_exchange_instance_transfers"),
+    ("/portfolio/intra_exchange_instance_transfers/{transfer_id}", transfer_path),
     ("/portfolio/deposits", "/portfolio/deposits"),
     ("/portfolio/withdrawals", "/portfolio/withdrawals"),
     ("/portfolio/summary/total_resting_order_value", "/portfolio/summary/total_resting_order_value"),
@@ -152,6 +165,34 @@ def test_writes_fit_their_schema(spec: dict[str, Any], venue: RunningVenue) -> N
     check(spec, f"{ORDERS}/{{order_id}}/decrease", "POST", 200, decreased.json())
     cancelled = venue.request("DELETE", f"{ORDERS}/{order_id}")
     check(spec, f"{ORDERS}/{{order_id}}", "DELETE", 200, cancelled.json())
+
+
+def test_a_transfer_fits_its_schema_and_so_do_the_lists_it_ends_up_in(
+    spec: dict[str, Any], venue: RunningVenue
+) -> None:
+    path = "/portfolio/intra_exchange_instance_transfer"
+    body = {
+        "source": "event_contract",
+        "destination": "event_contract",
+        "amount": 12_345,
+        "source_exchange_shard": 0,
+        "destination_exchange_shard": 3,
+        "client_transfer_id": "0b0c7c0e-5b1f-4d3a-9a77-0d5c5e1f1a11",
+    }
+
+    made = venue.request("POST", path, body)
+    again = venue.request("POST", path, body)
+
+    check(spec, path, "POST", 200, made.json())
+    assert again.status_code == 409
+    rows = venue.request("GET", f"{path}s").json()["transfers"]
+    assert {row["amount"] for row in rows} == {"1.2345", "3.5000"}
+    shown = venue.request("GET", f"{path}s/{made.json()['transfer_id']}").json()["transfer"]
+    assert (shown["source_exchange_shard"], shown["destination_exchange_shard"]) == (0, 3)
+    words = {row["status"] for row in venue.request("GET", "/portfolio/deposits").json()["deposits"]}
+    assert words == {"applied", "failed", "pending"}
+    taken = venue.request("GET", "/portfolio/withdrawals").json()["withdrawals"]
+    assert [(row["amount_cents"], row["fee_cents"]) for row in taken] == [(500, 25)]
 
 
 def test_batches_fit_their_schema_with_good_and_refused_items(

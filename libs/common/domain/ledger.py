@@ -86,10 +86,23 @@ class Position:
         self.is_settled = True
         return CashE6(realised_e6)
 
+    def amend_settlement(self, revenue_e6: int, fee_e6: int) -> CashE6:
+        """Correct what the settlement paid by these differences and return the realised one, before fees.
+
+        Quantity of fills that were heard of after the settlement is closed by it as well.
+        """
+        assert self.is_settled, "a settlement to correct, was none"
+        return self.apply_settlement(revenue_e6, fee_e6)
+
     def settlement_value_e6(self, value_e4: int) -> CashE6:
         """Return what the position pays if YES settles at ``value_e4``."""
-        leg_e4 = value_e4 if self.qty_e2 >= 0 else DOLLAR_E4 - value_e4
-        return CashE6(leg_e4 * abs(self.qty_e2))
+        return payout_e6(self.qty_e2, value_e4)
+
+
+def payout_e6(qty_e2: int, value_e4: int) -> CashE6:
+    """Return what a signed quantity pays if YES settles at ``value_e4``, before the cut to whole cents."""
+    leg_e4 = value_e4 if qty_e2 >= 0 else DOLLAR_E4 - value_e4
+    return CashE6(leg_e4 * abs(qty_e2))
 
 
 @dataclass(slots=True)
@@ -98,7 +111,8 @@ class AccountLedger:
 
     positions: dict[str, Position] = field(default_factory=dict)
     _fills: set[tuple[str, str]] = field(default_factory=set)
-    _settled: set[str] = field(default_factory=set)
+    _settled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Market to what was paid, before the fee, and the fee."""
 
     def position(self, market: str) -> Position:
         """Return the market's position, flat if nothing happened yet."""
@@ -120,11 +134,18 @@ class AccountLedger:
         return self.position(fill.market).apply_fill(fill.side, fill.price_e4, fill.qty_e2, fill.fee_e6)
 
     def apply_settlement(self, market: str, revenue_e6: int, fee_e6: int) -> CashE6 | None:
-        """Count a market's settlement and return its realised result, or None if it was counted before."""
-        if market in self._settled:
+        """Count a market's settlement and return its realised result, or None if it was counted before.
+
+        One that pays otherwise than the one counted before replaces it; the result is the difference.
+        """
+        before = self._settled.get(market)
+        if before == (revenue_e6, fee_e6):
             return None
-        self._settled.add(market)
-        return self.position(market).apply_settlement(revenue_e6, fee_e6)
+        self._settled[market] = (revenue_e6, fee_e6)
+        position = self.position(market)
+        if before is None:
+            return position.apply_settlement(revenue_e6, fee_e6)
+        return position.amend_settlement(revenue_e6 - before[0], fee_e6 - before[1])
 
     @property
     def fill_count(self) -> int:

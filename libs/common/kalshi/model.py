@@ -88,9 +88,15 @@ class VenueSettlement:
     yes_e2: int
     no_e2: int
     revenue_e6: int
-    """Money received, from integer cents."""
+    """What the balance received, from integer cents."""
     fee_e6: int
+    """The part of a cent that was not paid out, told as a fee (kalshi-api 22.4)."""
     settled_ms: int
+
+    @property
+    def gross_e6(self) -> int:
+        """Return the payout before it was cut to whole cents."""
+        return self.revenue_e6 + self.fee_e6
 
 
 OUTSIDE_SHARD: Final = -1

@@ -58,6 +58,8 @@ class EpochV1(Wire, frozen=True, kw_only=True):
     """On the account's first epoch only: cash on all shards before any order of ours."""
     genesis_ms: int | None = None
     """Venue time of that balance; fills and settlements before it are not ours to explain."""
+    genesis_shards_e6: tuple[tuple[int, int], ...] = ()
+    """The same cash by shard; empty where the venue told no breakdown, or the epoch is older than this field."""
 
 
 class RenewV1(Wire, frozen=True, kw_only=True):

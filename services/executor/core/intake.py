@@ -154,9 +154,12 @@ class Intake(Answers):
         return self._book(fill, self.account.orders.by_order(fill.order_id), now)
 
     def on_settlement(self, settlement: VenueSettlement, now: Now) -> list[Effect]:
-        """Take a settlement; one that does not fit our position waits for the missing fills."""
+        """Take a settlement; one that does not fit our position waits for the missing fills.
+
+        A newer record of the same market replaces the one counted: a result may be corrected.
+        """
         account = self.account
-        if account.positions.is_settled(settlement.market):
+        if not account.positions.is_news(settlement):
             return []
         if not account.positions.settle(settlement):
             return [ReadFills()]

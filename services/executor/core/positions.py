@@ -19,10 +19,11 @@ from services.executor.core.orders import OwnOrder
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """Cash before any order of ours, and when."""
+    """Cash before any order of ours, and when; by shard as far as the venue told."""
 
     balance_e6: int
     ms: int
+    by_shard: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Positions:
     _ledger: AccountLedger = field(default_factory=AccountLedger)
     _before_genesis_e6: int = 0
     _parked: dict[tuple[str, str], VenueFill] = field(default_factory=dict)
+    _paid: dict[str, VenueSettlement] = field(default_factory=dict)
+    """The settlement counted, by market."""
     _sequences: dict[str, int] = field(default_factory=dict)
 
     def is_counted(self, fill: VenueFill) -> bool:
@@ -109,19 +112,26 @@ class Positions:
         )
 
     def settle(self, settlement: VenueSettlement) -> bool:
-        """Count a settlement; return False if it was counted, or fills of the market are still missing.
+        """Count a settlement, or correct the one counted; return False while fills of the market are missing.
 
         The venue paid for the quantity that it says was held; where ours differs,
         a fill has not been heard yet, and settling now would count it twice.
         """
-        position = self._ledger.position(settlement.market)
-        if position.is_settled or position.qty_e2 != settlement.yes_e2 - settlement.no_e2:
+        before, position = self._paid.get(settlement.market), self._ledger.position(settlement.market)
+        filled_e2 = position.qty_e2 + (0 if before is None else before.yes_e2 - before.no_e2)
+        if filled_e2 != settlement.yes_e2 - settlement.no_e2:
             return False
+        self._paid[settlement.market] = settlement
         cash_before = position.cash_e6
-        self._ledger.apply_settlement(settlement.market, settlement.revenue_e6, settlement.fee_e6)
+        self._ledger.apply_settlement(settlement.market, settlement.gross_e6, settlement.fee_e6)
         if self.genesis is not None and settlement.settled_ms < self.genesis.ms:
             self._before_genesis_e6 += position.cash_e6 - cash_before
         return True
+
+    def is_news(self, settlement: VenueSettlement) -> bool:
+        """Return whether a settlement is the first of its market, or a newer record than the one counted."""
+        before = self._paid.get(settlement.market)
+        return before is None or (settlement.settled_ms >= before.settled_ms and settlement != before)
 
     def is_settled(self, market: str) -> bool:
         """Return whether the market was paid out."""

@@ -21,6 +21,7 @@ from libs.common.subjects import Subjects
 from services.executor.core.account import Now
 from services.executor.core.engine import Engine
 from services.executor.core.epoch import Seen
+from services.executor.core.positions import Genesis
 
 _EPOCH = WireDecoder(EpochV1)
 _RENEW = WireDecoder(RenewV1)
@@ -71,7 +72,7 @@ class Leadership:
         self.groups: list[OrderGroupV1] = []
         """The groups that this process made, of all its epochs, unless known to be dead."""
 
-    async def lead(self, genesis: Callable[[], Awaitable[tuple[int, int]]]) -> None:
+    async def lead(self, genesis: Callable[[], Awaitable[Genesis]]) -> None:
         """Wait until this process may lead, and claim; ``genesis`` reads cash for a new account."""
         keeper = self._engine.epoch
         while not keeper.is_leading:
@@ -219,7 +220,7 @@ class Leadership:
                 continue
         return newest
 
-    async def _claim(self, seen: Seen, genesis: tuple[int, int] | None) -> None:
+    async def _claim(self, seen: Seen, genesis: Genesis | None) -> None:
         keeper = self._engine.epoch
         if keeper.number > seen.number or (keeper.is_leading and not keeper.is_moving):
             return
@@ -232,8 +233,9 @@ class Leadership:
             build=self._build,
             config_hash=self._config_hash,
             started_ns=self._now().ms * 1_000_000,
-            genesis_balance_e6=genesis[0] if genesis is not None else None,
-            genesis_ms=genesis[1] if genesis is not None else None,
+            genesis_balance_e6=genesis.balance_e6 if genesis is not None else None,
+            genesis_ms=genesis.ms if genesis is not None else None,
+            genesis_shards_e6=genesis.by_shard if genesis is not None else (),
         )
         sent_ns = self._now().ns
         try:

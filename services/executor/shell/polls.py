@@ -39,6 +39,8 @@ class Polls:
         self._compare_s = compare_s
         self._wants_fills = False
         self._wants_settlements = False
+        self._asked_for_e6 = 0
+        """The difference in cash for which settlements were read again."""
         self._compared_ns = 0
         self._looked_ns: dict[str, int] = {}
         self.failures = 0
@@ -85,6 +87,10 @@ class Polls:
         balance = await self._reader.balance()
         self._engine.on_balance(balance, asked.ns)
         self._engine.on_positions_read(positions, balance.total_e6, began.ns, self._now())
+        if self._engine.cash_residual_e6 not in (0, self._asked_for_e6):
+            # What a market paid may have been corrected long after it was settled: nothing tells of that.
+            self._asked_for_e6 = self._engine.cash_residual_e6
+            self._wants_settlements = True
 
     async def fills(self) -> None:
         """Count every fill that the feed did not tell."""

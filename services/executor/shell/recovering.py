@@ -79,10 +79,10 @@ class Recovering:
         self.recovery = recovery
         self.journal = JournalFold()
 
-    async def genesis(self) -> tuple[int, int]:
+    async def genesis(self) -> Genesis:
         """Return the account's cash and now, for the first epoch ever."""
         balance = await self._reader.balance()
-        return balance.total_e6, self._now().ms
+        return Genesis(balance.total_e6, self._now().ms, tuple(sorted(balance.by_shard.items())))
 
     async def recover(self) -> None:
         """Do everything after leading: clean the venue, read the journal, rebuild, resolve.
@@ -213,7 +213,7 @@ class Recovering:
             else:
                 for parked in account.positions.unpark(fill.order_id):
                     self._record(self._engine.intake.on_fill(parked, now))
-        for settlement in settlements:
+        for settlement in reversed(settlements):
             self._engine.intake.on_settlement(settlement, now)
         for market in account.known_markets():
             self._perform(account.touched(market, now))

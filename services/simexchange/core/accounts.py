@@ -16,7 +16,7 @@ from services.simexchange.core.orders import Order
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One settled market of one account."""
+    """One settled market of one account; ``revenue_e6`` is what was paid, in whole cents."""
 
     market: str
     event: str
@@ -57,6 +57,7 @@ class Account:
     reservations_dirty: set[str] = field(default_factory=set)
     cancelled_all_ns: int | None = None
     fills: list[Filled] = field(default_factory=list)
-    settlements: list[Settled] = field(default_factory=list)
+    settlements: dict[str, Settled] = field(default_factory=dict)
+    """The newest record of each market."""
     refusals: Counter[str] = field(default_factory=Counter)
     """Creates that were refused, by the code of the answer."""

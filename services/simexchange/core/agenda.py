@@ -11,7 +11,7 @@ import heapq
 
 
 class Due(enum.StrEnum):
-    """What a reminder is about; its key is an order id or a market."""
+    """What a reminder is about; its key is an order id, a market, a transfer or a funding."""
 
     EXPIRE = "expire"
     OPEN = "open"
@@ -19,6 +19,8 @@ class Due(enum.StrEnum):
     SWEEP = "sweep"
     DETERMINE = "determine"
     SETTLE = "settle"
+    TRANSFER = "transfer"
+    FUNDING = "funding"
 
 
 class Agenda:

@@ -163,7 +163,7 @@ class Clearing:
             self.end(youngest, Reason.MARGIN_CANCEL, now_ns)
 
     def residual_e6(self) -> int:
-        """Return the money out of nowhere: deposits minus all cash, fees and locked dollars."""
+        """Return the money out of nowhere: deposits minus cash, fees, locked dollars, money on the road."""
         accounts = self._floor.accounts.values()
         cash_e6 = sum(sum(account.cash_e6.values()) for account in accounts)
         locked_e6 = sum(
@@ -171,7 +171,8 @@ class Clearing:
             for account in accounts
             for position in account.positions.values()
         )
-        return self._floor.deposits_e6 - cash_e6 - self._floor.fees_e6 - locked_e6
+        kept_e6 = self._floor.fees_e6 + locked_e6 + self._floor.in_transit_e6
+        return self._floor.deposits_e6 - cash_e6 - kept_e6
 
     def _party(  # noqa: PLR0917 - the facts of one order, trade or request
         self, market: Market, order: Order | None, side: Side, match: Match, trade_id: str, now_ns: int, *,

@@ -48,6 +48,8 @@ class Floor:
     """Shards in an exchange pause; nothing works."""
     deposits_e6: int = 0
     fees_e6: int = 0
+    in_transit_e6: int = 0
+    """Left one shard and has not arrived at the other."""
     now_ns: int = 0
 
     def emit(self, event: Event) -> None:

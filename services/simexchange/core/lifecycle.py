@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from libs.common.domain.fees import FeeTerms
 from libs.common.domain.grid import PriceGrid
+from libs.common.domain.ledger import payout_e6
 from libs.common.domain.units import CENT_E6, DOLLAR_E4, format_price
 from libs.common.messages.market import MarketState
 from services.simexchange.core.accounts import Account, Settled
@@ -27,6 +28,11 @@ from services.simexchange.core.orders import Order, Reason
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+
+
+_DETERMINED_BEFORE = frozenset(
+    {MarketState.DETERMINED, MarketState.DISPUTED, MarketState.AMENDED, MarketState.FINALIZED}
+)
 
 
 class Lifecycle:
@@ -119,11 +125,15 @@ class Lifecycle:
             self._floor.agenda.put(determine_ns, Due.DETERMINE, market.ticker)
 
     def determine(self, market: Market, result: str, value_e4: int | None, now_ns: int) -> None:
-        """Set the result and start the settlement timer; again before it has run starts it anew."""
+        """Set the result and start the settlement timer; again starts it anew, also after the payout.
+
+        The venue does not document the last (ADR 0021): here the timer runs again, then the
+        record of each holder is replaced and the difference is paid or taken back.
+        """
         assert result in {"yes", "no", "scalar"}, f"result yes, no or scalar, was {result}"
         if value_e4 is None:
             value_e4 = DOLLAR_E4 if result == "yes" else 0
-        is_again = market.state in {MarketState.DETERMINED, MarketState.DISPUTED, MarketState.AMENDED}
+        is_again = market.state in _DETERMINED_BEFORE
         market.state = MarketState.AMENDED if is_again else MarketState.DETERMINED
         market.result, market.value_e4, market.determined_ns, market.updated_ns = (
             result,
@@ -138,6 +148,13 @@ class Lifecycle:
         }
         self._tell(market, "determined", now_ns, fields)
         self._floor.agenda.put(_settle_ns(market), Due.SETTLE, market.ticker)
+
+    def dispute(self, market: Market, now_ns: int) -> None:
+        """Hold a result that is not paid out yet: the timer stops until it is determined again."""
+        assert market.state in {MarketState.DETERMINED, MarketState.AMENDED}, (
+            f"determined market that is not paid out, was {market.state}"
+        )
+        market.state, market.updated_ns = MarketState.DISPUTED, now_ns
 
     def set_active(self, market: Market, now_ns: int, *, is_active: bool) -> None:
         """Deactivate, or activate again, which cancels all resting orders (kalshi-api 22.1)."""
@@ -213,29 +230,34 @@ class Lifecycle:
         self._tell(market, "settled", now_ns, {"settled_ts": now_ns // NS_PER_S})
 
     def _pay(self, account: Account, market: Market, now_ns: int) -> None:
-        """Pay one account its settlement value and note it, if it ever traded the market."""
+        """Pay one account its settlement value and note it, if it holds the market or was paid for it."""
         position = account.positions.get(market.ticker)
         if position is None or market.value_e4 is None:
             return
-        held_e2, cost_e6 = position.qty_e2, position.cost_e6
-        revenue_e6 = position.settlement_value_e6(market.value_e4)
+        before, before_e6 = account.settlements.get(market.ticker), position.cash_e6
+        held_e2 = position.qty_e2 if before is None else before.yes_e2 - before.no_e2
+        cost_e6 = position.cost_e6 if before is None else before.yes_cost_e6 + before.no_cost_e6
+        revenue_e6 = payout_e6(held_e2, market.value_e4)
         # Whole cents are paid; the rest of a scalar result is shown as a fee (kalshi-api 22.4).
         fee_e6 = 0 if account.is_internal else revenue_e6 % CENT_E6
-        before_e6 = position.cash_e6
-        position.apply_settlement(revenue_e6, fee_e6)
+        if before is None:
+            position.apply_settlement(revenue_e6, fee_e6)
+            self._floor.fees_e6 += fee_e6
+        else:
+            position.amend_settlement(revenue_e6 - before.revenue_e6 - before.fee_e6, fee_e6 - before.fee_e6)
+            self._floor.fees_e6 += fee_e6 - before.fee_e6
         account.cash_e6[market.shard] = account.cash_e6.get(market.shard, 0) + position.cash_e6 - before_e6
-        self._floor.fees_e6 += fee_e6
-        if account.is_internal or not held_e2:
+        if not held_e2:
+            return
+        account.settlements[market.ticker] = Settled(
+            market.ticker, market.spec.event, market.shard, market.result,
+            max(0, held_e2), max(0, -held_e2),
+            cost_e6 if held_e2 > 0 else 0, cost_e6 if held_e2 < 0 else 0,
+            revenue_e6 - fee_e6, market.value_e4, fee_e6, now_ns,
+        )  # fmt: skip
+        if account.is_internal:
             return
         account.position_updated_ns[market.ticker] = now_ns
-        account.settlements.append(
-            Settled(
-                market.ticker, market.spec.event, market.shard, market.result,
-                max(0, held_e2), max(0, -held_e2),
-                cost_e6 if held_e2 > 0 else 0, cost_e6 if held_e2 < 0 else 0,
-                revenue_e6 - fee_e6, market.value_e4, fee_e6, now_ns,
-            )
-        )  # fmt: skip
         self._floor.emit(position_changed(account, market.ticker))
 
     def _resolve_fees(self, market: Market) -> None:

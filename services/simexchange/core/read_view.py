@@ -98,6 +98,11 @@ class ReadView:
             case _:
                 pass
 
+    def note_cash(self, account: Account, now_ns: int) -> None:
+        """Note cash that moved without a trade."""
+        if self.lag_ns:
+            self._cash.setdefault(account.name, History()).put(dict(account.cash_e6), now_ns)
+
     def orders(self, account: Account, now_ns: int) -> list[Order]:
         """Return all orders as reads show them, oldest first."""
         if not self.lag_ns:

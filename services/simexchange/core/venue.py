@@ -14,7 +14,9 @@ from typing import cast
 from libs.common.domain.grid import grid_of_steps
 from libs.common.domain.side import Side
 from services.simexchange.core.accounts import Account
+from services.simexchange.core.agenda import Due
 from services.simexchange.core.amend import OrderAmend
+from services.simexchange.core.bank import Bank, Funding, FundingStatus, Transfer
 from services.simexchange.core.clearing import Clearing
 from services.simexchange.core.collateral import Collateral, CollateralPolicy
 from services.simexchange.core.engine import BookEngine, ExternalBook
@@ -49,6 +51,7 @@ class Venue:
         floor: All state, to look at.
         faults: The switchboard shared with the shells.
         groups: The order groups' desk.
+        bank: Transfers between shards, deposits, withdrawals.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Venue:
         self._amend = OrderAmend(self.floor, clearing, self.entry)
         self.groups = GroupDesk(self.floor, clearing)
         self.life = Lifecycle(self.floor, clearing)
+        self.bank = Bank(self.floor)
         self.add_account(TAPE, cash_by_shard={}, now_ns=0, is_internal=True)
 
     @property
@@ -105,12 +109,54 @@ class Venue:
         return account
 
     def deposit(self, account: str, shard: int, amount_e6: int, now_ns: int) -> None:
-        """Move cash into (or, negative, out of) an account on a shard."""
+        """Move cash into (or, negative, out of) an account at once, with no record that any read tells of.
+
+        What a real venue would do only by mistake; `fund` is how money comes and goes.
+        """
         self._due(now_ns)
         cash_e6 = self.floor.accounts[account].cash_e6
         cash_e6[shard] = cash_e6.get(shard, 0) + amount_e6
         self.floor.deposits_e6 += amount_e6
         self.floor.use_shards([shard])
+        self.floor.reads.note_cash(self.floor.accounts[account], self.floor.now_ns)
+
+    def fund(
+        self,
+        account: str,
+        shard: int,
+        amount_e6: int,
+        now_ns: int,
+        *,
+        fee_e6: int = 0,
+        after_ns: int = 0,
+        becomes: FundingStatus = FundingStatus.APPLIED,
+    ) -> Funding:
+        """Announce a deposit (or, negative, a withdrawal) that is final after a while."""
+        self._due(now_ns)
+        found = self.floor.accounts[account]
+        funding = self.bank.fund(found, shard, amount_e6, fee_e6, after_ns, now_ns, becomes)
+        self._due(now_ns)
+        return funding
+
+    def give_back(self, funding_id: str, now_ns: int) -> None:
+        """Return a deposit or withdrawal that was applied."""
+        self._due(now_ns)
+        self.bank.give_back(funding_id, now_ns)
+
+    def transfer(
+        self,
+        account: str,
+        from_shard: int,
+        to_shard: int,
+        amount_e6: int,
+        now_ns: int,
+        *,
+        client_transfer_id: str = "",
+    ) -> Transfer | Rejection:
+        """Move an account's cash from shard to shard; it arrives later."""
+        self._due(now_ns)
+        found = self.floor.accounts[account]
+        return self.bank.transfer(found, from_shard, to_shard, amount_e6, client_transfer_id, now_ns)
 
     def add_series(self, spec: SeriesSpec) -> None:
         """List a series."""
@@ -223,10 +269,19 @@ class Venue:
         self._due(now_ns)
 
     def set_result(self, market: str, result: str, now_ns: int, *, value_e4: int | None = None) -> None:
-        """Determine a closed market; it settles when its timer has run."""
+        """Determine a closed market; it settles when its timer has run.
+
+        Again before that: the result is amended and the timer starts anew. Again after
+        that: what was paid is corrected when the new timer has run.
+        """
         self._due(now_ns)
         self.life.determine(self.floor.markets[market], result, value_e4, now_ns)
         self._due(now_ns)
+
+    def dispute(self, market: str, now_ns: int) -> None:
+        """Dispute a result that is not paid out yet; it is held until it is determined again."""
+        self._due(now_ns)
+        self.life.dispute(self.floor.markets[market], now_ns)
 
     def set_grid(
         self, market: str, structure: str, bands: Sequence[tuple[int, int, int]], now_ns: int
@@ -286,4 +341,7 @@ class Venue:
         floor.now_ns = max(floor.now_ns, now_ns)
         while (reminder := floor.agenda.pop_due(now_ns)) is not None:
             due_ns, due, key = reminder
+            if due in {Due.TRANSFER, Due.FUNDING}:
+                self.bank.handle(due, key, due_ns)
+                continue
             self.life.handle(due, key, due_ns, now_ns)

@@ -46,11 +46,11 @@ class Key:
     verify: Verify
     scopes: frozenset[str]
 
-    def may(self, method: str) -> bool:
-        """Return whether the key's scopes cover a request of this HTTP method."""
+    def may(self, method: str, scope: str = "write::trade") -> bool:
+        """Return whether the key's scopes cover a request of this HTTP method; ``scope`` is a write's own."""
         if method == "GET":
             return "read" in self.scopes
-        return not self.scopes.isdisjoint(("write", "write::trade"))
+        return not self.scopes.isdisjoint(("write", scope))
 
 
 @dataclass(slots=True)

@@ -99,6 +99,19 @@ class OrderGroupLimitRequest(msgspec.Struct, kw_only=True):
     exchange_index: int | None = None
 
 
+class ShardTransferRequest(msgspec.Struct, kw_only=True):
+    """``POST /portfolio/intra_exchange_instance_transfer``; the amount in centi-cents."""
+
+    source: str
+    destination: str
+    amount: int
+    source_exchange_shard: int = 0
+    destination_exchange_shard: int = 0
+    source_subaccount: int = 0
+    destination_subaccount: int = 0
+    client_transfer_id: str | None = None
+
+
 _SIDES = {side.value: side for side in Side}
 _TIFS = {tif.value: tif for tif in TimeInForce}
 _STPS = {stp.value: stp for stp in SelfTradePrevention}

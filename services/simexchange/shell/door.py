@@ -22,6 +22,7 @@ class Route:
         template: Path below ``/trade-api/v2``; ``{}`` stands for one segment.
         is_public: No signature needed.
         cost: Tokens of the read bucket billed at the door; 0 where the handler bills by itself.
+        scope: Which key scope covers it where it is a write.
     """
 
     method: str
@@ -29,6 +30,7 @@ class Route:
     handler: Handler
     is_public: bool = False
     cost: int = COST_DEFAULT
+    scope: str = "write::trade"
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from services.simexchange.shell.reply import (
     refused,
 )
 from services.simexchange.shell.rest_exchange import ExchangeRoutes
+from services.simexchange.shell.rest_funding import FundingRoutes
 from services.simexchange.shell.rest_groups import GroupRoutes
 from services.simexchange.shell.rest_markets import MarketRoutes
 from services.simexchange.shell.rest_orders import OrderRoutes
@@ -76,7 +77,7 @@ class RestFace:
         self._venue = venue
         self._clock = clock
         self._on_change = on_change
-        parts = (OrderRoutes, PortfolioRoutes, GroupRoutes, MarketRoutes, ExchangeRoutes)
+        parts = (OrderRoutes, PortfolioRoutes, FundingRoutes, GroupRoutes, MarketRoutes, ExchangeRoutes)
         self._router = Router(route for part in parts for route in part(self.door).routes())
         self._seen: set[str] = set()
         self.sickness = Sickness(venue)
@@ -121,7 +122,7 @@ class RestFace:
         if isinstance(key, Rejection):
             self._count(key.details or key.code, path)
             return refused(key)
-        if key is not None and not key.may(method):
+        if key is not None and not key.may(method, route.scope):
             self._count(OUT_OF_SCOPE.code, path)
             return refused(OUT_OF_SCOPE)
         if body is None:

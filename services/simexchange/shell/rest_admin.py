@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from libs.common.domain.units import MalformedNumber, parse_cash_e6, parse_price_e4
+from libs.common.domain.units import CENT_E6, MalformedNumber, parse_cash_e6, parse_price_e4
 from libs.common.runtime.clock import Clock
 from services.simexchange.core.accounts import Account
+from services.simexchange.core.bank import FundingStatus
 from services.simexchange.core.faults import FaultKind, FaultRule
 from services.simexchange.core.requests import OrderRef, Rejection
 from services.simexchange.core.venue import Venue
@@ -59,6 +60,18 @@ class Switch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     multiplier_e4: int | None = None
     probability: float = 0.0
     amount: str = "0"
+
+
+class Funded(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """``POST /sim/fundings``: a deposit, a withdrawal (negative), or, with an id, the return of one."""
+
+    account: str = ""
+    shard: int = 0
+    amount: str = "0"
+    fee: str = "0"
+    seconds: float = 0.0
+    becomes: FundingStatus = FundingStatus.APPLIED
+    funding_id: str = ""
 
 
 class ForeignOrder(CreateOrderV2Request, kw_only=True):
@@ -110,6 +123,7 @@ class AdminFace:
             "orders": self.place,
             "cancel": self.cancel,
             "accounts": self.open_account,
+            "fundings": self.fund,
         }
         routes = [
             Route(f"/sim/{name}", self._post(handler), methods=["POST"]) for name, handler in posts.items()
@@ -190,6 +204,26 @@ class AdminFace:
         self._keys.add(key.key_id, asked.name, key.public_pem)
         return ok({"key_id": key.key_id, "private_key": key.private_pem.decode()}, 201)
 
+    def fund(self, body: bytes) -> Reply:
+        """Let money come or go by the bank, on record; or return what came or went."""
+        asked, now_ns = msgspec.json.decode(body, type=Funded), self._clock.now_ns()
+        if asked.funding_id:
+            self._venue.give_back(asked.funding_id, now_ns)
+            return ok({"funding_id": asked.funding_id})
+        amount_e6, fee_e6 = int(parse_cash_e6(asked.amount)), int(parse_cash_e6(asked.fee))
+        if amount_e6 % CENT_E6 or fee_e6 % CENT_E6:
+            raise ValueError(f"whole cents, was {asked.amount} and {asked.fee}")
+        funding = self._venue.fund(
+            asked.account,
+            asked.shard,
+            amount_e6,
+            now_ns,
+            fee_e6=fee_e6,
+            after_ns=int(asked.seconds * NS_PER_S),
+            becomes=asked.becomes,
+        )
+        return ok({"funding_id": funding.funding_id}, 201)
+
     def _throw(self, switch: Switch, now_ns: int) -> None:
         if not self._throw_on_market(switch, now_ns) and not self._throw_on_exchange(switch, now_ns):
             raise ValueError(f"known switch, was {switch.action!r}")
@@ -205,6 +239,8 @@ class AdminFace:
             case "determine":
                 value_e4 = None if switch.value is None else int(parse_price_e4(switch.value))
                 venue.set_result(market, switch.result, now_ns, value_e4=value_e4)
+            case "dispute":
+                venue.dispute(market, now_ns)
             case "grid":
                 venue.set_grid(market, switch.structure, switch.bands, now_ns)
             case "fee":
@@ -225,8 +261,17 @@ class AdminFace:
                 venue.set_read_lag(int(switch.seconds * NS_PER_S), now_ns)
             case "cancel_all_shadow":
                 venue.entry.shadow_probability = switch.probability
+            case "self_trades":
+                venue.entry.prevents_self_trades = not switch.probability
             case "triggered_group_gone":
                 venue.groups.is_triggered_group_gone = switch.probability > 0
+            case "transfer":
+                venue.bank.transfer_ns = int(switch.seconds * NS_PER_S)
+                amount_e6 = int(parse_cash_e6(switch.amount))
+                made = venue.transfer(switch.account, shards[0], shards[1], amount_e6, now_ns)
+                assert not isinstance(made, Rejection), f"accepted transfer, was {made.code}"
+            case "transfer_debited_late":
+                venue.bank.is_debited_late = switch.probability > 0
             case "deposit":
                 venue.deposit(switch.account, shards[0], int(parse_cash_e6(switch.amount)), now_ns)
             case _:

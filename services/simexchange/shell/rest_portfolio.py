@@ -48,8 +48,6 @@ class PortfolioRoutes:
             Route("GET", "/portfolio/positions", self.positions),
             Route("GET", "/portfolio/fills", self.fills),
             Route("GET", "/portfolio/settlements", self.settlements),
-            Route("GET", "/portfolio/deposits", self.no_deposits),
-            Route("GET", "/portfolio/withdrawals", self.no_withdrawals),
             Route("GET", "/portfolio/summary/total_resting_order_value", self.resting_value),
         ]
 
@@ -157,7 +155,7 @@ class PortfolioRoutes:
         is_recent = within(call, "GetSettlements", "min_ts", "max_ts")
         found = [
             settled
-            for settled in self._door.account(call).settlements
+            for settled in self._door.account(call).settlements.values()
             if (not market or settled.market == market)
             and (not event or settled.event == event)
             and is_recent(settled.venue_ns)
@@ -181,16 +179,6 @@ class PortfolioRoutes:
                 ],
             }
         )
-
-    def no_deposits(self, call: Call) -> Reply:
-        """List nothing: play money comes from outside."""
-        limit_of(call, "GetDeposits", highest=500)
-        return ok({"deposits": [], "cursor": ""})
-
-    def no_withdrawals(self, call: Call) -> Reply:
-        """List nothing."""
-        limit_of(call, "GetWithdrawals", highest=500)
-        return ok({"withdrawals": [], "cursor": ""})
 
     def _listed(self, account: Account, status: str, call: Call) -> list[Order]:
         if status == OrderStatus.RESTING and not self._floor.reads.is_lagging:

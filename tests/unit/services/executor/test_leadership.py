@@ -16,6 +16,7 @@ from libs.common.kalshi.presign import Presigner
 from libs.common.runtime.errors import VenueUnavailable
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Subjects
+from services.executor.core.positions import Genesis
 from services.executor.shell.leadership import Leadership
 from tests.support.executor_builders import Desk, a_desk
 
@@ -64,8 +65,8 @@ def a_leadership(desk: Desk, bus: MemoryBus, venue: Venue) -> Leadership:
     )
 
 
-async def genesis() -> tuple[int, int]:
-    return 0, 0
+async def genesis() -> Genesis:
+    return Genesis(0, 0)
 
 
 async def test_own_claim_whose_acknowledgement_was_lost_leads() -> None:

@@ -166,7 +166,7 @@ def test_a_second_determination_starts_the_timer_anew(pit: Pit) -> None:
     states.append(pit.market.state)
 
     assert states == [MarketState.AMENDED, MarketState.FINALIZED]
-    assert pit.venue.accounts["bob"].settlements[0].revenue_e6 == 1_000_000
+    assert pit.venue.accounts["bob"].settlements[MARKET].revenue_e6 == 1_000_000
 
 
 def test_a_market_that_was_never_open_still_closes(pit: Pit) -> None:
@@ -177,3 +177,58 @@ def test_a_market_that_was_never_open_still_closes(pit: Pit) -> None:
     pit.wait(0.001)
 
     assert market.state is MarketState.CLOSED
+
+
+def held_market(pit: Pit, qty_e2: int = 100) -> None:
+    """Let alice hold YES and bob NO of the market, and close it."""
+    pit.ask("bob", 5000, qty_e2)
+    pit.bid("alice", 5000, qty_e2)
+    pit.wait(pit.seconds)
+
+
+def test_a_disputed_result_is_held_until_it_is_determined_again(pit: Pit) -> None:
+    held_market(pit)
+    pit.venue.set_result(MARKET, "yes", pit.now_ns)
+    pit.wait(5)
+
+    pit.venue.dispute(MARKET, pit.now_ns)
+    pit.wait(1_000)
+
+    assert (pit.market.state, pit.position("alice")) == (MarketState.DISPUTED, 100)
+    assert pit.venue.accounts["alice"].settlements == {}
+    pit.venue.set_result(MARKET, "no", pit.now_ns)
+    assert pit.market.state is MarketState.AMENDED
+    pit.wait(10)
+    assert (pit.market.state, pit.position("alice")) == (MarketState.FINALIZED, 0)
+    assert pit.venue.accounts["bob"].settlements[MARKET].revenue_e6 == 1_000_000
+    assert pit.venue.accounts["alice"].settlements[MARKET].revenue_e6 == 0
+
+
+def test_what_is_paid_out_cannot_be_disputed(pit: Pit) -> None:
+    held_market(pit)
+    pit.venue.set_result(MARKET, "yes", pit.now_ns)
+    pit.wait(10)
+
+    with pytest.raises(AssertionError, match="determined market that is not paid out"):
+        pit.venue.dispute(MARKET, pit.now_ns)
+
+
+def test_a_correction_after_the_payout_replaces_the_record_and_pays_the_difference(pit: Pit) -> None:
+    held_market(pit, 101)
+    before = pit.cash("alice"), pit.cash("bob")
+    pit.venue.set_result(MARKET, "yes", pit.now_ns)
+    pit.wait(10)
+    first = pit.venue.accounts["alice"].settlements[MARKET]
+
+    pit.venue.set_result(MARKET, "scalar", pit.now_ns, value_e4=3_333)
+    assert pit.cash("alice") == before[0] + 1_010_000
+    pit.wait(10)
+
+    settled = pit.venue.accounts["alice"].settlements[MARKET]
+    assert (settled.yes_e2, settled.yes_cost_e6) == (first.yes_e2, first.yes_cost_e6) == (101, 505_000)
+    assert (settled.revenue_e6, settled.fee_e6, settled.venue_ns) == (330_000, 6_633, pit.now_ns)
+    assert pit.cash("alice") == before[0] + 330_000
+    assert pit.cash("bob") == before[1] + 670_000
+    assert (pit.position("alice"), pit.position("bob"), pit.venue.residual_e6()) == (0, 0, 0)
+    position = pit.venue.accounts["alice"].positions[MARKET]
+    assert position.cash_e6 == position.realised_e6 - position.fees_e6

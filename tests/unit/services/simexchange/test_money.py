@@ -154,7 +154,7 @@ def test_settlement_pays_a_dollar_to_the_winning_side_after_the_timer(
 
     assert (pit.cash("alice"), pit.cash("bob")) == (before[0] + alice_gets_e6, before[1] + bob_gets_e6)
     assert pit.venue.residual_e6() == 0
-    settled = pit.venue.accounts["alice"].settlements[0]
+    settled = pit.venue.accounts["alice"].settlements[MARKET]
     assert (settled.yes_e2, settled.no_e2, settled.revenue_e6) == (1000, 0, alice_gets_e6)
 
 
@@ -167,6 +167,6 @@ def test_a_scalar_payout_is_cut_to_whole_cents_and_the_rest_is_a_fee() -> None:
     pit.venue.set_result(MARKET, "scalar", pit.now_ns, value_e4=3333)
     pit.wait(10)
 
-    settled = pit.venue.accounts["alice"].settlements[0]
+    settled = pit.venue.accounts["alice"].settlements[MARKET]
     assert (settled.revenue_e6, settled.fee_e6) == (330_000, 6633)
     assert pit.venue.residual_e6() == 0

@@ -1,5 +1,7 @@
 """Positions by hand: open, reduce, flip, settle."""
 
+import pytest
+
 from libs.common.domain.ledger import AccountLedger, Fill, Position
 from libs.common.domain.side import Side
 
@@ -48,3 +50,22 @@ def test_a_settlement_pays_once_and_leaves_nothing_open() -> None:
     assert ledger.apply_settlement("MARKET", revenue_e6, 0) is None
     assert ledger.quantities() == {}
     assert ledger.cash_e6 == 600_000
+
+
+def test_a_corrected_settlement_pays_the_difference_and_the_position_stays_closed() -> None:
+    position = Position()
+    position.apply_fill(Side.BID, 4_000, 1_000, 700)
+    position.apply_settlement(10_000_000, 0)
+
+    assert position.amend_settlement(3_333_000 - 10_000_000, 3_000) == -6_667_000
+
+    assert (position.qty_e2, position.cost_e6, position.is_settled) == (0, 0, True)
+    assert position.cash_e6 == -4_000_000 - 700 + 3_333_000 - 3_000
+    assert position.realised_e6 == 3_333_000 - 4_000_000
+    assert position.fees_e6 == 3_700
+    assert position.cash_e6 == position.realised_e6 - position.fees_e6
+
+
+def test_what_was_never_settled_cannot_be_corrected() -> None:
+    with pytest.raises(AssertionError, match="a settlement to correct"):
+        Position().amend_settlement(1, 0)
