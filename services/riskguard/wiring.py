@@ -69,7 +69,7 @@ def wire(runtime: Runtime[Config]) -> App:
         leader=Leader(clock.mono_ns()),
         lane=EmergencyLane(timing.executor_silence_ms * _MS, timing.emergency_repeat_ms * _MS),
         desk=ResumeDesk(timing.nonce_life_ms * _MS, runtime.config_hash),
-        areas=Areas.under(config.limits),
+        areas=Areas.under(config.limits, runtime.env.value),
     )
 
     async def feed(on_events: Callable[[list[FeedEvent], int], None]) -> None:

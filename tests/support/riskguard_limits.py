@@ -13,7 +13,22 @@ from services.riskguard.core.money.limits import MoneyLimits
 from services.riskguard.core.slow.limits import SlowLimits
 
 MONEY: Final = MoneyLimits()
-CONDUCT: Final = ConductLimits()
+CONDUCT: Final = ConductLimits(
+    fills_per_minute=10**6,
+    contracts_per_minute_e2=10**9,
+    messages_per_minute=10**6,
+    repeated_executions=10**6,
+    repeated_window_ms=5_000,
+    self_trades=10**6,
+    orders_per_trade=10**6,
+    orders_per_trade_min=10**6,
+    unknown_age_ms=10**9,
+    orphan_age_ms=10**9,
+    api_errors_per_minute=10**6,
+    api_error_share_e4=10_000,
+    api_requests_min=10**6,
+    rate_limited_per_minute=10**6,
+)
 HEALTH: Final = HealthLimits()
 SLOW: Final = SlowLimits()
 WIDE: Final = Limits(

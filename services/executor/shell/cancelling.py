@@ -82,6 +82,7 @@ class Cancelling:
         self._pacing.charge(GROUP_TRIGGER, shard)
         with self._line() as canceller:
             outcome = await canceller.trigger_group(order_group_id, shard)
+        self._pacing.count([outcome])
         # Gone is as good as triggered: nothing can join or rest in a group that does not exist.
         is_gone = isinstance(outcome, Refused) and outcome.status == 404
         is_dead = isinstance(outcome, Accepted) or is_gone
@@ -94,7 +95,9 @@ class Cancelling:
         self._engine.account.counters["http_calls"] += 1
         self._pacing.charge(CANCEL_ALL, 0)
         with self._line() as canceller:
-            return isinstance(await canceller.cancel_all(), Accepted)
+            outcome = await canceller.cancel_all()
+        self._pacing.count([outcome])
+        return isinstance(outcome, Accepted)
 
     @contextlib.contextmanager
     def _line(self) -> Iterator[Canceller]:

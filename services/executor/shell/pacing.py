@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from libs.common.kalshi.budget import TokenBuckets, cost_of
-from libs.common.kalshi.model import Accepted, Outcome, Refused
-from libs.common.kalshi.order_sender import SendOutcome
+from libs.common.kalshi.line import NO_CONNECTION
+from libs.common.kalshi.model import Accepted, Outcome, Refused, Unknown
+from libs.common.kalshi.order_sender import SendOutcome, Unsent
 from libs.common.runtime.clock import Clock
 from services.executor.core.effects import Effect, Log
 from services.executor.core.engine import Engine
@@ -42,10 +43,21 @@ class Pacing:
             shard: Whose bucket; 0 for every batch.
             endpoint: What was asked: create, amend, decrease or cancel.
         """
+        self.count(outcomes)
         if any(isinstance(outcome, Refused) and outcome.is_rate_limit for outcome in outcomes):
             self._limited(shard, endpoint)
         elif any(isinstance(outcome, Accepted | Refused) for outcome in outcomes):
             self._buckets.record_success(shard)
+
+    def count(self, outcomes: Sequence[SendOutcome | Outcome]) -> None:
+        """Count one request, and whether it failed: a 5xx, no answer, no connection, or nothing readable.
+
+        What the guard kept back was no request; what the venue refused by its rules did not fail.
+        """
+        tried = [one for one in outcomes if not (isinstance(one, Unsent) and one.reason != NO_CONNECTION)]
+        counters = self._engine.account.counters
+        counters["api_requests"] += bool(tried)
+        counters["api_errors"] += any(isinstance(one, Unknown | Unsent) for one in tried)
 
     def take_size(self, outcomes: Sequence[SendOutcome | Outcome]) -> None:
         """Halve the batches where the venue refused a whole one with a 400.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from libs.common.kalshi.model import VenueOrder
 from libs.common.kalshi.rest import VenueReader
-from libs.common.runtime.errors import VenueError
+from libs.common.runtime.errors import VenueError, VenueRefused
 from services.executor.core.account import Now
 from services.executor.core.effects import Effect, Log
 from services.executor.core.engine import Engine
 from services.executor.core.orders import OwnOrder
+
+T = TypeVar("T")
 
 _FILL_OVERLAP_MS = 5_000
 _DEAF_S = 1.0
@@ -77,14 +80,14 @@ class Polls:
     async def compare(self) -> None:
         """Compare orders, fills, positions and cash with the venue's."""
         began = self._now()
-        resting = await self._reader.orders(status="resting")
+        resting = await self._ask(self._reader.orders(status="resting"))
         self._engine.reread = False
         self._perform(self._engine.intake.on_listing(resting, began.ns, self._now()))
         await self.fills()
         self._engine.account.gate.hearing.compared(began.ns)
-        positions = await self._reader.positions()
+        positions = await self._ask(self._reader.positions())
         asked = self._now()
-        balance = await self._reader.balance()
+        balance = await self._ask(self._reader.balance())
         self._engine.on_balance(balance, asked.ns)
         self._engine.on_positions_read(positions, balance.total_e6, began.ns, self._now())
         if self._engine.cash_residual_e6 not in (0, self._asked_for_e6):
@@ -97,12 +100,12 @@ class Polls:
         self._wants_fills = False
         since_ms = self._engine.account.positions.fills_ms - _FILL_OVERLAP_MS
         effects: list[Effect] = []
-        for fill in reversed(await self._reader.fills(min_ts=max(0, since_ms // 1_000))):
+        for fill in reversed(await self._ask(self._reader.fills(min_ts=max(0, since_ms // 1_000)))):
             effects += self._engine.intake.on_fill(fill, self._now())
         self._perform(effects)
         for fill in self._engine.account.positions.parked():
             began = self._now()
-            told = await self._reader.order(fill.order_id)
+            told = await self._ask(self._reader.order(fill.order_id))
             if told is not None:
                 self._perform(self._engine.intake.on_read_order(told, began.ns, self._now()))
         if self._engine.account.positions.parked():
@@ -112,7 +115,7 @@ class Polls:
         """Count every settlement; those whose fills are missing are read again."""
         self._wants_settlements = False
         effects: list[Effect] = []
-        for settlement in await self._reader.settlements():
+        for settlement in await self._ask(self._reader.settlements()):
             effects += self._engine.intake.on_settlement(settlement, self._now())
         self._perform(effects)
 
@@ -135,7 +138,7 @@ class Polls:
 
     async def _look_up(self, order: OwnOrder) -> None:
         began = self._now()
-        told = await self._reader.order(order.order_id)
+        told = await self._ask(self._reader.order(order.order_id))
         if told is None:
             return  # reads lag; what the venue named once it will name again
         self._perform(self._engine.intake.on_read_order(told, began.ns, self._now()))
@@ -144,7 +147,7 @@ class Polls:
         intake = self._engine.intake
         for market in sorted(markets):
             began = self._now()
-            told: list[VenueOrder] = await self._reader.orders(market=market)
+            told: list[VenueOrder] = await self._ask(self._reader.orders(market=market))
             effects: list[Effect] = []
             shown = {one.client_order_id for one in told}
             for one in told:
@@ -153,6 +156,18 @@ class Polls:
                 if order.is_unknown and order.client_order_id not in shown:
                     effects += intake.on_absent(order, began.ns, self._now())
             self._perform(effects)
+
+    async def _ask(self, answer: Awaitable[T]) -> T:
+        """Return the answer to one read, and count it for whoever watches how the venue answers."""
+        counters = self._engine.account.counters
+        counters["api_requests"] += 1
+        try:
+            return await answer
+        except VenueRefused:
+            raise  # by its rules, and no failure
+        except VenueError as e:
+            counters["reads_rate_limited" if "too_many_requests" in str(e) else "api_errors"] += 1
+            raise
 
     async def _try(self, read: Callable[[], Awaitable[None]]) -> None:
         try:

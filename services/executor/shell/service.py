@@ -198,7 +198,7 @@ class ExecutorApp:
             is_ready=engine.account.gate.is_recovered and not is_standby,
             state="standby" if is_standby else engine.state.value,
             reasons=tuple(engine.reasons),
-            counters=engine.counters(),
+            counters={**engine.counters(), **self._api_counters()},
             gauges={
                 **engine.gauges(),
                 "journal_waiting": float(self._publisher.waiting),
@@ -210,6 +210,10 @@ class ExecutorApp:
                 **self._order_routes.gauges(),
             },
         )
+
+    def _api_counters(self) -> dict[str, int]:
+        counted = self._engine.account.counters
+        return {name: counted[name] for name in ("api_requests", "api_errors", "reads_rate_limited")}
 
     # Life ---------------------------------------------------------------------------------------------
 

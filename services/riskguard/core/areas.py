@@ -23,9 +23,10 @@ class Areas:
     slow: Slow
 
     @classmethod
-    def under(cls, limits: Limits) -> Areas:
-        """Return areas that have seen nothing."""
-        return cls(Money(limits.money), Conduct(limits.conduct), Health(limits.health), Slow(limits.slow))
+    def under(cls, limits: Limits, env: str = "sim") -> Areas:
+        """Return areas that have seen nothing; orders that carry ``env`` are ours."""
+        conduct = Conduct(limits.conduct, env)
+        return cls(Money(limits.money), conduct, Health(limits.health), Slow(limits.slow))
 
     def __iter__(self) -> Iterator[Area]:
         """Return each area."""

@@ -71,6 +71,10 @@ class RiskguardCore:
     _is_control_read: bool = False
     _numbers: int = 0
 
+    def __post_init__(self) -> None:
+        for area in self.areas:
+            area.begin_day(self.account.day_ms)
+
     # What comes in ---------------------------------------------------------------------------------
 
     def on_top(self, top: TopV1, now_ns: int) -> list[Effect]:
@@ -202,7 +206,10 @@ class RiskguardCore:
             area.on_reading(reading, now_ns)
             if reading.exchange is not None:
                 area.on_exchange(reading.exchange, now_ns)
-        return []
+        return [
+            Log("ORDER_FOREIGN", "it is never touched", fields={"market": order.market, "id": order.order_id})
+            for order in self.areas.conduct.take_foreign()
+        ]
 
     def on_read_failed(self, reason: str, now_ns: int) -> list[Effect]:
         """Take the news that the venue could not be read."""
@@ -323,7 +330,7 @@ class RiskguardCore:
                 effects += self._note(FIRED, fired, now_ms)
             if fired.is_latching and name not in self._overruled and self._must_halt(name, now_ns):
                 self._halted_ns[name] = now_ns
-                halt = HaltV1(reason=fired.text, trigger=name, by="riskguard")
+                halt = HaltV1(reason=fired.text, trigger=name, by="riskguard", level=fired.level)
                 effects += self._halt(halt, now_ns, "RISK_HALT")
         self._red = red
         return effects

@@ -134,6 +134,15 @@ class RiskguardApp:
                 "permit_open": int(is_open),
                 "red_triggers": len(standing.fired),
                 "orders_last_minute": standing.view.orders_last_minute,
+                "fills_last_minute": standing.view.conduct.fills_last_minute,
+                "messages_last_minute": standing.view.conduct.messages_last_minute,
+                "repeated_executions": standing.view.conduct.repeated_executions,
+                "orders_per_trade_e2": standing.view.conduct.orders_per_trade_e2,
+                "oldest_unknown_ms": standing.view.conduct.oldest_unknown_ms,
+                "oldest_orphan_ms": standing.view.conduct.oldest_orphan_ms,
+                "foreign_orders": standing.view.conduct.foreign_orders,
+                "api_errors_last_minute": standing.view.conduct.api_errors_last_minute,
+                "rate_limited_last_minute": standing.view.conduct.rate_limited_last_minute,
             },
         )
 

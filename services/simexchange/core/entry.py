@@ -9,6 +9,8 @@ wrong by then (kalshi-api 11.4).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from libs.common.domain.fees import model_fee_e6
 from libs.common.messages.market import MarketState
 from services.simexchange.core.accounts import Account
@@ -54,6 +56,8 @@ class OrderEntry:
         self._clearing = clearing
         self.shadow_probability = 0.0
         """Chance that an order within a minute of a cancel-all is cancelled too (kalshi-api 12.3)."""
+        self.prevents_self_trades = True
+        """False: an order trades with those of its own account; the venue's prevention is broken."""
 
     def create(self, account: Account, request: CreateRequest, now_ns: int) -> Placed | Rejection:
         """Match and rest a new order."""
@@ -93,7 +97,9 @@ class OrderEntry:
     def enter(self, account: Account, market: Market, order: Order, now_ns: int) -> tuple[int, int]:
         """Match the order, rest or end what is left, and return what its fills cost: notional and fees."""
         capped_e2 = self._cap_to_position(account, order) if order.reduce_only else 0
-        matched = market.book.match(order, now_ns) if order.remaining_e2 else None
+        # A book knows its own by their account.
+        asked = order if self.prevents_self_trades else replace(order, account="")
+        matched = market.book.match(asked, now_ns) if order.remaining_e2 else None
         notional_e6 = fees_e6 = 0
         for match in matched.matches if matched else ():
             notional_e6 += match.price_e4 * match.qty_e2

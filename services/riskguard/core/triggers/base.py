@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from libs.common.messages.control import GateState
 from services.riskguard.core.conduct.view import ConductView
 from services.riskguard.core.health.view import HealthView
 from services.riskguard.core.limits import Limits
@@ -58,13 +59,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """One trigger that fires, with the limit and what was found."""
+    """One trigger that fires, with the limit and what was found; a latching one halts at ``level``."""
 
     trigger: str
     text: str
     limit: int
     was: int
     is_latching: bool
+    level: GateState = GateState.HALTED
 
 
 class Trigger(Protocol):

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.riskguard.core.triggers.api_error_rate import ApiErrorRate
 from services.riskguard.core.triggers.base import Trigger
+from services.riskguard.core.triggers.contract_rate import ContractRate
 from services.riskguard.core.triggers.daily_loss import DailyLoss
 from services.riskguard.core.triggers.drawdown import Drawdown
 from services.riskguard.core.triggers.executor_silence import ExecutorSilence
 from services.riskguard.core.triggers.exposure_limit import account_exposure, event_exposure, market_exposure
+from services.riskguard.core.triggers.fill_rate import FillRate
+from services.riskguard.core.triggers.message_rate import MessageRate
 from services.riskguard.core.triggers.order_rate import OrderRate
+from services.riskguard.core.triggers.order_to_trade import OrderToTrade
+from services.riskguard.core.triggers.orphan_age import OrphanAge
 from services.riskguard.core.triggers.position_limit import PositionLimit
+from services.riskguard.core.triggers.rate_limited import RateLimited
 from services.riskguard.core.triggers.recon_permit import ReconPermit
+from services.riskguard.core.triggers.repeated_execution import RepeatedExecution
+from services.riskguard.core.triggers.self_trade import SelfTrade
 from services.riskguard.core.triggers.stale_books import StaleBooks
+from services.riskguard.core.triggers.unknown_age import UnknownAge
 
 TRIGGERS: Final[tuple[Trigger, ...]] = (
     DailyLoss(),
@@ -22,6 +32,16 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
     event_exposure(),
     account_exposure(),
     OrderRate(),
+    FillRate(),
+    ContractRate(),
+    MessageRate(),
+    RepeatedExecution(),
+    SelfTrade(),
+    OrderToTrade(),
+    UnknownAge(),
+    OrphanAge(),
+    ApiErrorRate(),
+    RateLimited(),
     StaleBooks(),
     ExecutorSilence(),
     ReconPermit(),

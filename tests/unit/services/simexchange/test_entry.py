@@ -279,6 +279,20 @@ def test_orders_within_a_minute_of_cancel_all_are_cancelled_too_where_the_shadow
     assert pit.bid("alice", 4700).is_resting
 
 
+def test_where_the_prevention_is_broken_an_account_trades_with_itself_and_no_money_is_lost(pit: Pit) -> None:
+    pit.venue.entry.prevents_self_trades = False
+    maker = pit.ask("alice", 5200, 100)
+    pit.events()
+
+    taker = pit.bid("alice", 5200, 100)
+
+    fills = [event for event in pit.events() if isinstance(event, Filled)]
+    assert (maker.filled_e2, taker.filled_e2) == (100, 100)
+    assert len(fills) == 2
+    assert len({fill.trade_id for fill in fills}) == 1
+    assert pit.venue.residual_e6() == 0
+
+
 def test_a_fill_is_told_to_both_sides_and_the_trade_to_everyone(pit: Pit) -> None:
     pit.ask("bob", 5200, client_order_id="b")
     pit.events()
