@@ -22,10 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.cli import demo as demo_command
-from libs.cli import direct, open_orders, operate, runfile, trace_view
+from libs.cli import direct, open_orders, operate, reconcile, runfile, table_sources, tables, trace_view
+from libs.cli import orphans as orphans_command
 from libs.cli import trace as trace_command
 from libs.cli import up as up_command
 from libs.cli.places import ROOT, SERVICES, Places, var_root
+from libs.cli.preflight import app as preflight_app
 from libs.cli.servers import ServerMissing
 from libs.cli.signals import own_foreground
 from libs.cli.supervisor import StartFailed
@@ -39,6 +41,7 @@ from libs.common.messages.control import GateState
 from libs.common.messages.execution import Purpose
 from libs.common.messages.health import StatusV1
 from libs.common.messages.orders import FlattenAskV1, PlaceAskV1
+from libs.common.messages.risk import OrphanAskV1
 from libs.common.runtime.errors import ConfigError, VenueError
 from libs.common.subjects import Subjects
 
@@ -57,6 +60,12 @@ order_app = typer.Typer(
     name="order", help="Place single orders by hand and see what became of them.", no_args_is_help=True
 )
 app.add_typer(order_app)
+
+orphans_app = typer.Typer(
+    name="orphans", help="What the venue has and the executor does not know.", invoke_without_command=True
+)
+app.add_typer(orphans_app)
+app.add_typer(preflight_app.app)
 
 REFUSED = 2
 _SET_BY_UP = {
@@ -128,6 +137,7 @@ def up(  # noqa: PLR0917 - typer makes each an option
     seed: _Seed = None,
     port: Annotated[int, typer.Option(min=0, max=65_000, help="first of consecutive ports; 0: any free")] = 0,
     config: _Config = None,
+    confirm: Annotated[str, typer.Option(help="the account's name; live asks for it")] = "",
 ) -> None:
     """Start NATS, Valkey, the simulated venue and all services, and keep them alive."""
     wish = Wish(
@@ -139,6 +149,7 @@ def up(  # noqa: PLR0917 - typer makes each an option
         seed=seed,
         port=port,
         config=config,
+        confirmed=confirm,
     )
     _run(lambda: up_command.main(wish))
 
@@ -350,6 +361,69 @@ def trace(
 
 def _json(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+@app.command("reconcile")
+def reconcile_now(env: _EnvOption = Env.SIM, *, as_json: _Json = False) -> None:
+    """Compare executor, private feed and listings now; exit 1 if they do not agree."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> None:
+        result = await reconcile.run_now(bus, subjects)
+        typer.echo(_json(result) if as_json else "\n".join(reconcile.lines(result)))
+        if result.drifts:
+            raise typer.Exit(1)
+
+    _direct(env, work)
+
+
+@orphans_app.callback(invoke_without_command=True)
+def orphans_list(ctx: typer.Context, env: _EnvOption = Env.SIM, *, as_json: _Json = False) -> None:
+    """List orphaned orders and positions; exit 1 while one is open."""
+    if ctx.invoked_subcommand is not None:
+        return
+    rows = _with_bus(env, lambda bus, subjects: table_sources.read_table(bus, subjects, "orphaned-orders"))
+    if as_json:
+        typer.echo(_json(rows))
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(orphans_command.table(rows))
+    if any(not row["resolved"] for row in rows):
+        raise typer.Exit(1)
+
+
+@orphans_app.command("resolve")
+def orphans_resolve(
+    orphan_id: Annotated[str, typer.Argument(metavar="ID", help="as `dora orphans` shows it")],
+    action: Annotated[str, typer.Option(help=", ".join(orphans_command.ACTIONS))],
+    reason: Annotated[str, typer.Option(help="why, for the record")],
+    by: Annotated[str, typer.Option(help="who decides; without it who is signed in")] = "",
+    env: _EnvOption = Env.SIM,
+) -> None:
+    """Store what was decided about an orphan; no order is sent or cancelled by it."""
+
+    async def work(bus: NatsBus, subjects: Subjects) -> None:
+        ask = OrphanAskV1(id=orphan_id, action=action, by=by or _who(), reason=reason)
+        row = await orphans_command.resolve(bus, subjects, ask)
+        typer.echo(f"{row.id}: {row.resolution_action} by {row.user_id}: {row.reason}")
+
+    _direct(env, work)
+
+
+@app.command("tables")
+def show_table(
+    name: Annotated[str, typer.Argument(help=", ".join(tables.TABLES))],
+    env: _EnvOption = Env.SIM,
+    *,
+    as_json: Annotated[bool, typer.Option("--json/--lines", help="one array, or a row a line")] = True,
+) -> None:
+    """Print an audit table from the streams."""
+    if name not in tables.TABLES:
+        _fail(f"expected one of {', '.join(tables.TABLES)}, was {name!r}")
+    rows = _with_bus(env, lambda bus, subjects: table_sources.read_table(bus, subjects, name))
+    if as_json:
+        typer.echo(_json(rows))
+    else:
+        for row in rows:
+            typer.echo(msgspec.json.encode(row).decode())
 
 
 @order_app.command("place")

@@ -202,6 +202,15 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "PnlV1",
         "result of the day, marks kept apart",
     ),
+    Family(
+        "risk.state",
+        ("riskguard",),
+        Carriage.STREAM,
+        Stream.AUDIT,
+        "account",
+        "RiskStateV1",
+        "baselines and peaks of the day, which a restart must not forget",
+    ),
     Family("risk.scale", ("riskguard",), Carriage.LATEST, None, "scope", "ScaleV1", "size factor in 0 to 1"),
     Family(
         "ctl.halt",
@@ -256,8 +265,8 @@ FAMILIES: Final[tuple[Family, ...]] = (
         Carriage.STREAM,
         Stream.AUDIT,
         "account",
-        "ReconResultV1",
-        "comparisons",
+        "OrphanedOrderV1",
+        "orphans that were found, and what became of each",
     ),
     Family(
         "health.beat",

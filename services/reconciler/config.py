@@ -17,6 +17,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             and at most five minutes (requirement D-029).
         cycle_min_ms: Shortest time between two comparisons, however many anomalies ask for one.
         settle_ms: Orders and fills younger than this are no evidence: reads lag writes (kalshi-api 14.3).
+        confirm_ms: A difference that is new is looked at again after this time; comparisons closer together
+            count as one.
         confirm_cycles: A difference counts when this many comparisons in a row show it unchanged.
         fresh_cycles: The permit closes when the last agreement is older than this many cycles.
         escalate_cycles: An orphan or a ghost that outlives this many comparisons halts.
@@ -28,6 +30,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cycle_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 10_000
     cycle_min_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 1_000
     settle_ms: Annotated[int, msgspec.Meta(ge=100, le=30_000)] = 2_000
+    confirm_ms: Annotated[int, msgspec.Meta(ge=100, le=30_000)] = 1_000
     confirm_cycles: Annotated[int, msgspec.Meta(ge=2, le=10)] = 2
     fresh_cycles: Annotated[int, msgspec.Meta(ge=2, le=10)] = 3
     escalate_cycles: Annotated[int, msgspec.Meta(ge=2, le=100)] = 6

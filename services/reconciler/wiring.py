@@ -8,16 +8,15 @@ from pathlib import Path
 from libs.common.kalshi.feed import run_feed
 from libs.common.kalshi.model import FeedEvent
 from libs.common.kalshi.rest import VenueReader
-from libs.common.kalshi.session import FeedSession
 from libs.common.kalshi.signing import Signer
 from libs.common.kalshi.transport import make_transport
 from libs.common.runtime.app import App, Runtime
 from services.reconciler.config import Config, Timing
 from services.reconciler.core.core import Patience, ReconcilerCore
+from services.reconciler.core.own_session import OwnSession
 from services.reconciler.shell.lister import Lister
 from services.reconciler.shell.service import ReconcilerApp
 
-CHANNELS = ("fill", "user_orders", "market_positions")
 _MS = 1_000_000
 
 
@@ -28,11 +27,12 @@ def wire(runtime: Runtime[Config]) -> App:
     reader = VenueReader(venue.rest_url, make_transport(venue.rest_url), signer, runtime.clock)
     core = ReconcilerCore(runtime.common.account, runtime.env, patience(runtime.config.timing))
 
+    session = OwnSession()
+
     async def feed(on_events: Callable[[list[FeedEvent], int], None]) -> None:
-        session = FeedSession(CHANNELS)
         await run_feed(venue.ws_url, signer, session, on_events, runtime.clock)
 
-    return ReconcilerApp(runtime, core, Lister(reader, runtime.clock), feed)
+    return ReconcilerApp(runtime, core, Lister(reader, runtime.clock), feed, session.faults)
 
 
 def patience(timing: Timing) -> Patience:
@@ -41,6 +41,7 @@ def patience(timing: Timing) -> Patience:
         cycle_ns=timing.cycle_ms * _MS,
         cycle_min_ns=min(timing.cycle_min_ms, timing.cycle_ms) * _MS,
         settle_ms=timing.settle_ms,
+        confirm_ns=timing.confirm_ms * _MS,
         confirm_cycles=timing.confirm_cycles,
         fresh_cycles=timing.fresh_cycles,
         escalate_cycles=timing.escalate_cycles,

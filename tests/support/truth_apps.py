@@ -40,7 +40,12 @@ ACCOUNT = "main"
 HOLDER = "executor-test"
 
 QUICK = recon_config.Timing(
-    cycle_ms=1_000, cycle_min_ms=100, settle_ms=200, executor_silence_ms=3_000, recovery_ms=1_000
+    cycle_ms=1_000,
+    cycle_min_ms=100,
+    settle_ms=200,
+    confirm_ms=200,
+    executor_silence_ms=3_000,
+    recovery_ms=1_000,
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from libs.common.kalshi.model import FeedEvent
-from libs.common.kalshi.session import FRAME_LENGTH_MAX, FeedSession
+from libs.common.kalshi.session import FRAME_LENGTH_MAX
 from libs.common.kalshi.signing import SignsHeaders
 from libs.common.runtime.clock import Clock
 
@@ -37,6 +37,49 @@ OnEvents = Callable[[list[FeedEvent], int], Awaitable[None] | None]
 """Takes the events of one frame and the monotonic nanoseconds at which it arrived."""
 
 
+class Session(Protocol):
+    """What one connection says and asks; `FeedSession` and the reconciler's own reader fit."""
+
+    @property
+    def failure(self) -> str | None:
+        """Return why the connection is of no more use, if it is."""
+        ...
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Return how many frames said nothing, by kind."""
+        ...
+
+    @property
+    def has_commands(self) -> bool:
+        """Return whether `commands` would return any."""
+        ...
+
+    def add_markets(self, markets: Iterable[str]) -> None:
+        """Want more markets."""
+        ...
+
+    def open(self) -> list[bytes]:
+        """Begin on a new connection and return the first commands."""
+        ...
+
+    def commands(self) -> list[bytes]:
+        """Return and forget the commands that are to be sent."""
+        ...
+
+    def receive(self, frame: bytes | str, now_ns: int) -> list[FeedEvent]:
+        """Return what a frame says."""
+        ...
+
+    def tick(self, now_ns: int) -> None:
+        """Notice silence; called a few times a second."""
+        ...
+
+    def close(self, reason: str) -> list[FeedEvent]:
+        """End the connection."""
+        ...
+
+
 class FeedNotes(Protocol):
     """Where the shell tells what happens to the connection; an `EventLog` fits."""
 
@@ -48,7 +91,7 @@ class FeedNotes(Protocol):
 async def run_feed(
     ws_url: str,
     signer: SignsHeaders,
-    session: FeedSession,
+    session: Session,
     on_events: OnEvents,
     clock: Clock,
     *,
@@ -105,7 +148,7 @@ class _Connection:
     def __init__(  # noqa: PLR0917 - made in one place
         self,
         connection: ClientConnection,
-        session: FeedSession,
+        session: Session,
         on_events: OnEvents,
         clock: Clock,
         silence_s: float,

@@ -1,4 +1,4 @@
-"""Prove the balance: what changed since genesis is fills, fees and settlements, to the millionth.
+"""Sum up fills and settlements: what they make of positions, and of the cash of each shard.
 
 Buying YES at p pays p; selling it opens NO and pays one dollar minus p; a pair
 of both legs gives its dollar back. So the cash of a market is the signed
@@ -14,7 +14,7 @@ first few of the young ones in venue order; what remains is the residual.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from libs.common.domain.units import DOLLAR_E4
 from libs.common.kalshi.model import VenueFill, VenueSettlement
@@ -31,6 +31,7 @@ def event_ms(event: Event) -> int:
 class _MarketSums:
     """One market's running sums; ``filled_e2`` is signed and goes on counting past settlement."""
 
+    shard: int
     principal_e6: int = 0
     fees_e6: int = 0
     filled_e2: int = 0
@@ -55,9 +56,12 @@ class Sums:
 
     def apply(self, event: Event) -> None:
         """Count one event; the caller has removed duplicates."""
-        sums = self._markets.setdefault(event.market, _MarketSums())
+        sums = self._markets.get(event.market)
+        if sums is None:
+            sums = self._markets[event.market] = _MarketSums(event.shard)
         if isinstance(event, VenueSettlement):
-            sums.settlement_e6 += event.revenue_e6 - event.fee_e6
+            # What the venue calls the fee of a settlement was never paid out (kalshi-api 22.4).
+            sums.settlement_e6 += event.revenue_e6
             sums.is_settled = True
             return
         sums.principal_e6 -= event.side.sign * event.price_e4 * event.qty_e2
@@ -68,6 +72,17 @@ class Sums:
     def cash_e6(self) -> int:
         """Return the money that flowed."""
         return sum(sums.cash_e6 for sums in self._markets.values())
+
+    def cash_by_shard(self) -> dict[int, int]:
+        """Return the money that flowed on each shard."""
+        by_shard: dict[int, int] = {}
+        for sums in self._markets.values():
+            by_shard[sums.shard] = by_shard.get(sums.shard, 0) + sums.cash_e6
+        return by_shard
+
+    def shards(self) -> set[int]:
+        """Return the shards that had an event."""
+        return {sums.shard for sums in self._markets.values()}
 
     def market_cash_e6(self, market: str) -> int:
         """Return the money that flowed in one market."""
@@ -102,10 +117,7 @@ class Sums:
         sums = self._markets.get(market)
         if sums is None:
             return Sums()
-        copy = _MarketSums(
-            sums.principal_e6, sums.fees_e6, sums.filled_e2, sums.settlement_e6, sums.is_settled
-        )
-        return Sums({market: copy})
+        return Sums({market: replace(sums)})
 
 
 def in_venue_order(events: Iterable[Event]) -> list[Event]:
@@ -116,28 +128,6 @@ def in_venue_order(events: Iterable[Event]) -> list[Event]:
 def position_residual_e2(old: Sums, young: Iterable[Event], market: str, says_e2: int) -> int:
     """Return the smallest difference to old events plus a first few young ones; 0 is explained."""
     return _smallest(says_e2 - prefix.position_e2(market) for prefix in _prefixes(old, young, market))
-
-
-def cash_residual_e6(old: Sums, young: Iterable[Event], change_e6: int) -> int:
-    """Return the smallest difference of a balance change to what the events explain.
-
-    Args:
-        old: Everything that every reading must already contain.
-        young: Events that a lagging reading may lack, in venue order.
-        change_e6: Balance now minus balance at genesis.
-    """
-    residuals = [change_e6 - old.cash_e6]
-    explained_e6 = old.cash_e6
-    running: dict[str, Sums] = {}
-    for event in young:
-        sums = running.get(event.market)
-        if sums is None:
-            sums = running[event.market] = old.of_market(event.market)
-        before_e6 = sums.market_cash_e6(event.market)
-        sums.apply(event)
-        explained_e6 += sums.market_cash_e6(event.market) - before_e6
-        residuals.append(change_e6 - explained_e6)
-    return _smallest(residuals)
 
 
 def _prefixes(old: Sums, young: Iterable[Event], market: str) -> Iterable[Sums]:

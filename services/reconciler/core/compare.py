@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from libs.common.domain.ids import parse_client_order_id
 from libs.common.env import Env
-from libs.common.kalshi.model import VenueFill
+from libs.common.kalshi.model import VenueBalance, VenueFill
 from libs.common.messages.execution import FillV1
-from services.reconciler.core.cash import Event, cash_residual_e6, in_venue_order
+from services.reconciler.core.balance_proof import ALL_SHARDS, BalanceProof, prove_balance
+from services.reconciler.core.cash import Event, in_venue_order
 from services.reconciler.core.diff import SILENT_TEXT, Difference, Kind, diff
 from services.reconciler.core.drop_copy_view import DropCopyView
 from services.reconciler.core.executor_view import ExecutorView
 from services.reconciler.core.listing_view import Listing, ListingView
 from services.reconciler.core.settle import explained_positions
-from services.reconciler.core.witness import SILENT, FillKey, Name, Resting
+from services.reconciler.core.witness import SILENT, FillKey, Name, is_ours_in
 
 _MS = 1_000_000
 
@@ -41,13 +41,15 @@ class Comparison:
 
     Attributes:
         differences: All of them; whether one counts is decided by `settle.Ripening`.
-        agreed: Fills that need not be compared again.
+        agreed: Fills that need not be compared again, with their venue time.
         agreed_count: How many things were compared and found equal.
+        cash: What the balance proof leaves, None where it could not be made.
     """
 
     differences: tuple[Difference, ...]
-    agreed: tuple[FillKey, ...]
+    agreed: Mapping[FillKey, int]
     agreed_count: int
+    cash: BalanceProof | None = None
 
     @property
     def position_residual_e2(self) -> int:
@@ -88,25 +90,23 @@ def compare(  # noqa: PLR0917 - three witnesses, one reading, one moment
     }
     times_ms = _fill_times_ms(executor, drop_copy, listed)
 
-    def is_ours(order: Resting) -> bool:
-        identity = parse_client_order_id(order.client_order_id)
-        return identity is not None and identity.env == env.value
-
-    found = diff(witnesses, is_ours=is_ours, fill_times_ms=times_ms)
+    found = diff(witnesses, is_ours=is_ours_in(env), fill_times_ms=times_ms)
+    found = tuple(_by_fills(one, positions, listed, young, found) for one in found)
+    cash = _cash_proof(executor, listed, listing.balance, cutoff_ms)
     differences = (
         *found,
         *_position_proofs(listed, young, positions[Name.LISTING], found),
-        *_settlement_proofs(listed, cutoff_ms),
-        *_cash_proof(executor.genesis_balance_e6, listed, listing.balance.total_e6),
+        *_settlement_proofs(listed, cutoff_ms, found),
+        *(_of_listing(proof, found) for proof in _cash_differences(cash)),
     )
     differing = {difference.key for difference in found if difference.kind is Kind.FILL}
-    agreed = tuple(
-        key
+    agreed = {
+        key: at_ms
         for key, at_ms in times_ms.items()
         if at_ms < cutoff_ms and f"{key.trade_id}/{key.order_id}" not in differing
-    )
+    }
     compared = len(listed.orders) + len(agreed) + len(positions[Name.LISTING]) + 1
-    return Comparison(differences, agreed, max(0, compared - len(differences)))
+    return Comparison(differences, agreed, max(0, compared - len(differences)), cash)
 
 
 def _positions(  # noqa: PLR0917 - see compare
@@ -176,35 +176,71 @@ def _position_proofs(
     for market, says_e2 in sorted(says.items()):
         final_e2 = _final_e2(listed, young, market)
         if says_e2 != final_e2 and market not in named:
-            proofs.append(
-                _proof(Kind.POSITION, market, f"{market}/fills", f"fills make {final_e2}", says_e2, final_e2)
+            proof = _proof(
+                Kind.POSITION, market, f"{market}/fills", f"fills make {final_e2}", says_e2, final_e2
             )
+            proofs.append(_of_listing(proof, found))
     return proofs
 
 
-def _settlement_proofs(listed: ListingView, cutoff_ms: int) -> list[Difference]:
+def _settlement_proofs(listed: ListingView, cutoff_ms: int, found: Sequence[Difference]) -> list[Difference]:
     """Return markets whose settled quantity is not the sum of the fills."""
     proofs: list[Difference] = []
     for market, settled_e2 in sorted(listed.settled_e2.items()):
         filled_e2 = listed.old.filled_e2(market)
         if listed.settled_ms[market] < cutoff_ms and settled_e2 != filled_e2:
             key = f"{market}/settlement"
-            proofs.append(
-                _proof(Kind.POSITION, market, key, f"fills make {filled_e2}", settled_e2, filled_e2)
-            )
+            proof = _proof(Kind.POSITION, market, key, f"fills make {filled_e2}", settled_e2, filled_e2)
+            proofs.append(_of_listing(proof, found))
     return proofs
 
 
-def _cash_proof(genesis_e6: int | None, listed: ListingView, balance_e6: int) -> list[Difference]:
-    """Return the part of the balance change that fills, fees and settlements do not explain."""
-    if genesis_e6 is None:
-        return []
-    change_e6 = balance_e6 - genesis_e6
-    residual_e6 = cash_residual_e6(listed.old, listed.young, change_e6 + listed.opening.cash_e6)
-    if not residual_e6:
-        return []
-    explained_e6 = change_e6 - residual_e6
-    return [_proof(Kind.CASH, "", "balance", f"events make {explained_e6}", change_e6, explained_e6)]
+def _by_fills(
+    difference: Difference,
+    positions: Mapping[Name, Mapping[str, int]],
+    listed: ListingView,
+    young: Sequence[Event],
+    found: Sequence[Difference],
+) -> Difference:
+    """Return a position on which two differ and the third is silent, with the one that the fills gainsay."""
+    market = difference.market
+    if difference.kind is not Kind.POSITION or difference.odd_one_out or _is_disputed(market, found):
+        return difference
+    final_e2 = _final_e2(listed, young, market)
+    wrong = [name for name, says in positions.items() if says.get(market, final_e2) != final_e2]
+    return replace(difference, odd_one_out=wrong[0].value) if len(wrong) == 1 else difference
+
+
+def _of_listing(proof: Difference, found: Sequence[Difference]) -> Difference:
+    """Return the proof with the listing named: fills that nobody disputes speak against its quantity."""
+    return proof if _is_disputed(proof.market, found) else replace(proof, odd_one_out=Name.LISTING.value)
+
+
+def _is_disputed(market: str, found: Sequence[Difference]) -> bool:
+    """Return whether the witnesses differ about a fill of this market, or of any for an empty one."""
+    return any(one.kind is Kind.FILL and market in ("", one.market) for one in found)
+
+
+def _cash_proof(
+    executor: ExecutorView, listed: ListingView, balance: VenueBalance | None, cutoff_ms: int
+) -> BalanceProof | None:
+    if executor.genesis is None or balance is None:
+        return None
+    return prove_balance(
+        executor.genesis, balance, listed.old, listed.young, listed.opening, listed.fundings, cutoff_ms
+    )
+
+
+def _cash_differences(cash: BalanceProof | None) -> list[Difference]:
+    """Return the part of each shard's balance change that nothing on record explains."""
+    found: list[Difference] = []
+    for shard, residual_e6 in () if cash is None else cash.residuals_e6.items():
+        if residual_e6:
+            key = "balance" if shard == ALL_SHARDS else f"balance/shard-{shard}"
+            change_e6 = cash.changes_e6[shard] if cash is not None else 0
+            explained_e6 = change_e6 - residual_e6
+            found.append(_proof(Kind.CASH, "", key, f"events make {explained_e6}", change_e6, explained_e6))
+    return found
 
 
 def _proof(  # noqa: PLR0917 - one row of evidence

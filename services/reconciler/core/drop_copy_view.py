@@ -22,6 +22,7 @@ from libs.common.kalshi.model import (
     VenueOrder,
     VenueOrderStatus,
 )
+from services.reconciler.core.agreed import Agreed
 from services.reconciler.core.witness import SILENT, FillKey, FillTerms, Resting, Witness, order_key
 
 _ENDED_MAX = 20_000
@@ -31,15 +32,19 @@ _ENDED_MAX = 20_000
 class DropCopyView:
     """Folds the private feed into a witness; times are the receiver's monotonic clock unless named."""
 
+    done: Agreed = field(default_factory=Agreed)
     connected_ms: int | None = None
     """Exchange time since which the feed has been whole, None while it is not."""
+    connected_ns: int = 0
+    """The same on our monotonic clock."""
     heard_ns: int = 0
     """When the venue last spoke in order on this feed."""
+    heard_ms: int = 0
+    """What its clock said then."""
     _orders: dict[str, tuple[VenueOrder, int, int]] = field(default_factory=dict)
     """Key to (order, arrival of its first message, arrival of its newest)."""
     _ended: dict[str, int] = field(default_factory=dict)
     _fills: dict[FillKey, VenueFill] = field(default_factory=dict)
-    _agreed: set[FillKey] = field(default_factory=set)
     _positions: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def on_event(self, event: FeedEvent, now_ns: int) -> FillKey | None:
@@ -49,16 +54,16 @@ class DropCopyView:
                 self._forget()
             case FeedHeard(as_of_ms):
                 # The first word of a connection answers the subscription: from here on the feed is whole.
-                self.heard_ns = now_ns
+                self.heard_ns, self.heard_ms = now_ns, as_of_ms
                 if self.connected_ms is None:
-                    self.connected_ms = as_of_ms
+                    self.connected_ms, self.connected_ns = as_of_ms, now_ns
             case OwnOrder(order):
                 self._on_order(order, now_ns)
             case OwnFill(fill):
                 key = FillKey(fill.trade_id, fill.order_id)
                 if fill.position_after_e2 is not None:
                     self._positions[fill.market] = (fill.position_after_e2, now_ns)
-                if key not in self._fills and key not in self._agreed:
+                if key not in self._fills and not self.done.has(key, fill.venue_ms):
                     self._fills[key] = fill
                     return key
             case OwnPosition(position):
@@ -70,12 +75,24 @@ class DropCopyView:
     def agreed(self, key: FillKey) -> None:
         """Forget a fill that was compared and found right."""
         self._fills.pop(key, None)
-        self._agreed.add(key)
 
     @property
     def fills(self) -> Mapping[FillKey, VenueFill]:
         """Return fills that are still to be compared."""
         return self._fills
+
+    def order(self, key: str) -> VenueOrder | None:
+        """Return a resting order that the feed told of."""
+        found = self._orders.get(key)
+        return None if found is None else found[0]
+
+    def order_ids(self) -> set[str]:
+        """Return the venue's ids of the resting orders that the feed told of."""
+        return {order.order_id for order, _, _ in self._orders.values()}
+
+    def wall_ms(self, now_ns: int) -> int:
+        """Return the exchange time now, by its last word and our clock since."""
+        return self.heard_ms + (now_ns - self.heard_ns) // 1_000_000
 
     def is_heard(self, now_ns: int, silence_ns: int) -> bool:
         """Return whether the feed is whole and has spoken lately."""

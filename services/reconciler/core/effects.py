@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from libs.common.messages.control import HaltV1
-from libs.common.messages.risk import ReconResultV1
+from libs.common.messages.risk import OrphanedOrderV1, ReconResultV1
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Read:
 
     reason: str
     fills_from_ms: int | None
+    balance_wait_ms: int
+    """How long to be patient with the balance, whose bucket is shared; without it the rest still counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,13 @@ class AskCancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Append a row of the register of orphans to ``audit.recon``."""
+
+    row: OrphanedOrderV1
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write one line."""
 
@@ -51,4 +60,4 @@ class Log:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-Effect = Read | Publish | Halt | AskCancel | Log
+Effect = Read | Publish | Halt | AskCancel | Record | Log

@@ -16,6 +16,7 @@ Rules of the file:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from libs.common.messages.execution import (
     Action,
@@ -27,6 +28,8 @@ from libs.common.messages.execution import (
     PositionV1,
     RenewV1,
 )
+from services.reconciler.core.agreed import Agreed
+from services.reconciler.core.balance_proof import GenesisCash
 from services.reconciler.core.witness import FillKey, FillTerms, Resting, Witness, order_key
 
 _RESTS = frozenset({OrderState.RESTING, OrderState.PARTLY_FILLED, OrderState.AMEND_PENDING})
@@ -47,6 +50,14 @@ class _Known:
     changed_ns: int
 
 
+class _Buried(NamedTuple):
+    """What is kept of an order that says nothing any more: its newest version, its stand and since when."""
+
+    version: int
+    stand: str | None
+    since_ns: int
+
+
 @dataclass(slots=True)
 class ExecutorView:
     """Folds the executor's events into a witness."""
@@ -54,22 +65,27 @@ class ExecutorView:
     silence_ns: int
     recovery_ns: int
     in_flight_ns: int
+    done: Agreed = field(default_factory=Agreed)
     epoch: EpochV1 | None = None
     epoch_sequence: int = 0
     epoch_ns: int = 0
-    genesis_balance_e6: int | None = None
-    genesis_ms: int | None = None
+    genesis: GenesisCash | None = None
     _renewed_ns: int | None = None
     _orders: dict[str, _Known] = field(default_factory=dict)
-    _tombstones: dict[str, int] = field(default_factory=dict)
+    _tombstones: dict[str, _Buried] = field(default_factory=dict)
     _fills: dict[FillKey, FillV1] = field(default_factory=dict)
-    _agreed: set[FillKey] = field(default_factory=set)
     _positions: dict[str, tuple[PositionV1, int]] = field(default_factory=dict)
+
+    @property
+    def genesis_ms(self) -> int | None:
+        """Return when the genesis balance was read, None while it is unknown."""
+        return None if self.genesis is None else self.genesis.ms
 
     def on_epoch(self, epoch: EpochV1, sequence: int, now_ns: int) -> bool:
         """Take one epoch and return whether it is a new leader."""
         if epoch.genesis_balance_e6 is not None and epoch.genesis_ms is not None:
-            self.genesis_balance_e6, self.genesis_ms = epoch.genesis_balance_e6, epoch.genesis_ms
+            by_shard = dict(epoch.genesis_shards_e6)
+            self.genesis = GenesisCash(epoch.genesis_balance_e6, by_shard, epoch.genesis_ms)
         if sequence <= self.epoch_sequence:
             return False
         self.epoch, self.epoch_sequence, self.epoch_ns = epoch, sequence, now_ns
@@ -91,18 +107,24 @@ class ExecutorView:
     def on_order(self, order: OrderV1, sequence: int, now_ns: int) -> None:
         """Take an order's newest state."""
         key = order_key(order.client_order_id, order.order_id)
-        known = self._orders.get(key)
-        newest = self._tombstones.get(key, 0) if known is None or known.order is None else known.order.version
-        if order.version <= newest:
+        before = self._before(key)
+        if before is not None and order.version <= before.version:
             return
-        is_same_stand = known is not None and known.order is not None and _stand(known.order) == _stand(order)
-        since_ns = known.since_ns if known is not None and is_same_stand else now_ns
+        is_same_stand = before is not None and before.stand == _stand(order)
+        since_ns = before.since_ns if before is not None and is_same_stand else now_ns
+        self._tombstones.pop(key, None)
         self._orders[key] = _Known(order, sequence, since_ns, now_ns)
+
+    def _before(self, key: str) -> _Buried | None:
+        known = self._orders.get(key)
+        if known is None or known.order is None:
+            return self._tombstones.get(key)
+        return _Buried(known.order.version, _stand(known.order), known.since_ns)
 
     def on_fill(self, fill: FillV1) -> FillKey | None:
         """Take one fill and return its key if it is new."""
         key = FillKey(fill.trade_id, fill.order_id)
-        if key in self._agreed or key in self._fills:
+        if key in self._fills or self.done.has(key, fill.venue_ms):
             return None
         self._fills[key] = fill
         return key
@@ -117,7 +139,6 @@ class ExecutorView:
     def agreed(self, key: FillKey) -> None:
         """Forget a fill that was compared and found right."""
         self._fills.pop(key, None)
-        self._agreed.add(key)
 
     @property
     def fills(self) -> dict[FillKey, FillV1]:
@@ -154,19 +175,15 @@ class ExecutorView:
         if self.epoch is None:
             # Nobody has led yet, so nobody can know any order: whatever rests is unexplained.
             return Witness(orders={}, positions=None, fills=None)
-        self._bury(cutoff_ns)
         orders: dict[str, Resting] = {}
         unsure: set[str] = set()
         moving: set[str] = set()
         for key, known in self._orders.items():
             order, is_history = known.order, known.sequence < self.epoch_sequence
-            waited_ns = now_ns - (max(known.since_ns, self.epoch_ns) if is_history else known.since_ns)
-            if order is not None and order.state in _ENDED:
-                if known.since_ns > cutoff_ns:
-                    unsure.add(key)
-            elif order is None or order.state not in _RESTS or is_history:
-                if waited_ns < (self.recovery_ns if is_history else self.in_flight_ns):
-                    unsure.add(key)
+            if self._is_over(known, now_ns, cutoff_ns):
+                continue
+            if order is None or order.state not in _RESTS or is_history:
+                unsure.add(key)
             else:
                 orders[key] = Resting(
                     order.order_id,
@@ -206,17 +223,35 @@ class ExecutorView:
             and now_ns - heard_ns <= self.silence_ns
         }
 
-    def _bury(self, cutoff_ns: int) -> None:
-        for key in [
-            key
-            for key, known in self._orders.items()
-            if known.order is not None and known.order.state in _ENDED and known.since_ns <= cutoff_ns
-        ]:
+    def orders_before(self, moment_ns: int) -> frozenset[str]:
+        """Return orders whose present stand began before this moment."""
+        return frozenset(key for key, known in self._orders.items() if known.since_ns < moment_ns)
+
+    def _limit_ns(self, known: _Known) -> int:
+        """Return until when an order that is on its way, or history, is no evidence."""
+        if known.sequence < self.epoch_sequence:
+            return max(known.since_ns, self.epoch_ns) + self.recovery_ns
+        return known.since_ns + self.in_flight_ns
+
+    def bury(self, now_ns: int, cutoff_ns: int) -> None:
+        """Forget what says nothing any more: orders that ended, and what stayed on its way too long."""
+        for key in [key for key, known in self._orders.items() if self._is_over(known, now_ns, cutoff_ns)]:
             known = self._orders.pop(key)
-            assert known.order is not None
-            self._tombstones[key] = known.order.version
+            order = known.order
+            self._tombstones[key] = _Buried(
+                0 if order is None else order.version,
+                None if order is None else _stand(order),
+                known.since_ns,
+            )
         while len(self._tombstones) > _TOMBSTONES_MAX:
             self._tombstones.pop(next(iter(self._tombstones)))
+
+    def _is_over(self, known: _Known, now_ns: int, cutoff_ns: int) -> bool:
+        if known.order is not None and known.order.state in _ENDED:
+            return known.since_ns <= cutoff_ns
+        is_history = known.sequence < self.epoch_sequence
+        rests = known.order is not None and known.order.state in _RESTS and not is_history
+        return not rests and now_ns >= self._limit_ns(known)
 
 
 def _stand(order: OrderV1) -> str:

@@ -10,18 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from libs.common.kalshi.model import (
     VenueBalance,
     VenueFill,
+    VenueFunding,
     VenueOrder,
     VenueOrderStatus,
     VenuePosition,
     VenueSettlement,
+    VenueTransfer,
 )
 from services.reconciler.core.cash import Event, Sums, event_ms, in_venue_order
 from services.reconciler.core.drop_copy_view import fill_terms, resting
+from services.reconciler.core.funding import FundingBook
 from services.reconciler.core.witness import FillKey, Witness, order_key
+
+_KNOWN_MIN: Final = 10_000
+_KNOWN_MS: Final = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Listing:
         fills: Fills since the last reading, with overlap.
         positions: Positions in markets that are not settled.
         settlements: All settlements, or those since the last reading with overlap.
-        balance: Cash.
+        balance: Cash; None where it could not be read this time, which says nothing about money.
     """
 
     started_ms: int
@@ -44,7 +51,11 @@ class Listing:
     fills: tuple[VenueFill, ...]
     positions: tuple[VenuePosition, ...]
     settlements: tuple[VenueSettlement, ...]
-    balance: VenueBalance
+    balance: VenueBalance | None
+    transfers: tuple[VenueTransfer, ...] = ()
+    """All of them, pending ones included."""
+    fundings: tuple[VenueFunding, ...] = ()
+    """All deposits and withdrawals, whatever became of them."""
 
 
 @dataclass(slots=True)
@@ -57,17 +68,25 @@ class ListingView:
     opening: Sums = field(default_factory=Sums)
     """Events before genesis: their cash is in the genesis balance."""
     young: list[Event] = field(default_factory=list)
+    fundings: FundingBook = field(default_factory=FundingBook)
+    """Money that moved without a fill, corrected payouts among it."""
     fills_listed_until_ms: int = 0
     """Venue time up to which fills were read; the next reading begins before it."""
     settled_ms: dict[str, int] = field(default_factory=dict)
     settled_e2: dict[str, int] = field(default_factory=dict)
     """Signed quantity that the venue says it settled."""
-    _known: set[FillKey] = field(default_factory=set)
+    counted_until_ms: int = 0
+    """Fills from before this venue time were all counted; one that is listed again is an old one."""
+    _known: dict[FillKey, int] = field(default_factory=dict)
+    """Fills counted lately, with their venue time."""
+    _known_max: int = _KNOWN_MIN
     _fills: dict[FillKey, VenueFill] = field(default_factory=dict)
+    _paid: dict[str, VenueSettlement] = field(default_factory=dict)
     _history: list[Event] = field(default_factory=list)
     """Events read before genesis was known."""
     _orders: dict[str, VenueOrder] = field(default_factory=dict)
     _positions: dict[str, int] = field(default_factory=dict)
+    _listed_positions: dict[str, VenuePosition] = field(default_factory=dict)
 
     def on_genesis(self, genesis_ms: int) -> None:
         """Learn from which venue time on the balance is ours to explain."""
@@ -87,23 +106,32 @@ class ListingView:
             if order.status is VenueOrderStatus.RESTING
         }
         self._positions = {position.market: position.qty_e2 for position in listing.positions}
+        self._listed_positions = {position.market: position for position in listing.positions}
         for fill in listing.fills:
             key = FillKey(fill.trade_id, fill.order_id)
-            if key not in self._known:
-                self._known.add(key)
+            if key not in self._known and fill.venue_ms >= self.counted_until_ms:
+                self._known[key] = fill.venue_ms
                 self._fills[key] = fill
                 self._count(fill)
                 self.fills_listed_until_ms = max(self.fills_listed_until_ms, fill.venue_ms)
-        for settlement in listing.settlements:
-            if settlement.market not in self.settled_ms:
-                self.settled_ms[settlement.market] = settlement.settled_ms
-                self.settled_e2[settlement.market] = settlement.yes_e2 - settlement.no_e2
-                self._count(settlement)
+        self._forget_known()
+        # Newest first: of two records of one market the newer one counts.
+        for settlement in sorted(listing.settlements, key=lambda one: one.settled_ms, reverse=True):
+            self._settle(settlement, listing.started_ms)
+        self.fundings.take(listing.transfers, listing.fundings, listing.started_ms)
         cutoff_ms = listing.started_ms - settle_ms
         for event in self.young:
             if event_ms(event) < cutoff_ms:
                 self.old.apply(event)
         self.young = in_venue_order(event for event in self.young if event_ms(event) >= cutoff_ms)
+
+    def _forget_known(self) -> None:
+        # Readings overlap by a minute; ten are kept, so that nothing can be counted twice.
+        if len(self._known) < self._known_max:
+            return
+        self.counted_until_ms = max(0, self.fills_listed_until_ms - _KNOWN_MS)
+        self._known = {key: ms for key, ms in self._known.items() if ms >= self.counted_until_ms}
+        self._known_max = max(_KNOWN_MIN, 2 * len(self._known))
 
     @property
     def orders(self) -> Mapping[str, VenueOrder]:
@@ -119,6 +147,10 @@ class ListingView:
     def positions(self) -> Mapping[str, int]:
         """Return the positions of the newest reading."""
         return self._positions
+
+    def position(self, market: str) -> VenuePosition | None:
+        """Return a position of the newest reading as the venue told it."""
+        return self._listed_positions.get(market)
 
     def agreed(self, key: FillKey) -> None:
         """Forget the terms of a fill that was compared and found right."""
@@ -144,6 +176,20 @@ class ListingView:
             fills_from_ms=0,
             fills_until_ms=fills_until_ms,
         )
+
+    def _settle(self, settlement: VenueSettlement, started_ms: int) -> None:
+        """Count a market's settlement, or what a newer record of it pays more or less."""
+        before = self._paid.get(settlement.market)
+        if before is not None and (settlement == before or settlement.settled_ms < before.settled_ms):
+            return
+        self._paid[settlement.market] = settlement
+        self.settled_ms[settlement.market] = settlement.settled_ms
+        self.settled_e2[settlement.market] = settlement.yes_e2 - settlement.no_e2
+        if before is None:
+            self._count(settlement)
+            return
+        change_e6 = settlement.revenue_e6 - before.revenue_e6
+        self.fundings.correct(settlement.market, settlement.shard, change_e6, started_ms)
 
     def _count(self, event: Event) -> None:
         self.young.append(event)

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from libs.common.messages.risk import DriftV1, ReconResultV1
+from libs.common.kalshi.model import VenuePosition
+from libs.common.messages.control import HaltV1
+from libs.common.messages.risk import DriftV1, OrphanV1, ReconResultV1
 from services.reconciler.core.compare import Comparison
 from services.reconciler.core.diff import Difference, Kind
 from services.reconciler.core.listing_view import Listing
 from services.reconciler.core.policy import Action
+from services.reconciler.core.witness import Name, Resting
 
 _MS = 1_000_000
-_ORPHANS = (Kind.ORDERS_ONLY_EXCHANGE, Kind.FOREIGN_ORDER)
+_TOLD_MAX = 10
+_GRAVITY = (
+    Kind.CASH,
+    Kind.POSITION,
+    Kind.FILL,
+    Kind.ORDERS_ONLY_EXCHANGE,
+    Kind.ORDERS_ONLY_LOCAL,
+    Kind.ORDER,
+    Kind.FOREIGN_ORDER,
+)
+_NOTHING = "0"
 
 
 def result_of(  # noqa: PLR0917 - one result, all that belongs to it
@@ -22,6 +35,8 @@ def result_of(  # noqa: PLR0917 - one result, all that belongs to it
     listing: Listing,
     comparison: Comparison,
     drifts: Sequence[DriftV1],
+    orphans: Sequence[OrphanV1],
+    ghosts: int,
     errors: tuple[str, ...],
     now_ns: int,
 ) -> ReconResultV1:
@@ -31,8 +46,8 @@ def result_of(  # noqa: PLR0917 - one result, all that belongs to it
         cycle=cycle,
         epoch=epoch,
         reason=reason,
-        orphaned_detected=sum(drift.kind in _ORPHANS for drift in drifts),
-        ghost_detected=sum(drift.kind == Kind.ORDERS_ONLY_LOCAL for drift in drifts),
+        orphaned_detected=len(orphans),
+        ghost_detected=ghosts,
         reconciled=comparison.agreed_count,
         errors=errors,
         drifts=tuple(drifts),
@@ -40,6 +55,8 @@ def result_of(  # noqa: PLR0917 - one result, all that belongs to it
         cash_residual_e6=comparison.cash_residual_e6,
         took_ms=(now_ns - listing.started_ns) // _MS,
         as_of_ns=listing.started_ms * _MS,
+        orphans=tuple(orphans),
+        shard_residuals_e6=() if comparison.cash is None else tuple(comparison.cash.residuals_e6.items()),
     )
 
 
@@ -54,6 +71,48 @@ def drift_of(difference: Difference, action: Action) -> DriftV1:
         listing_says=difference.listing_says,
         odd_one_out=difference.odd_one_out,
         action=action.value,
+    )
+
+
+def halt_of(differences: Sequence[Difference]) -> HaltV1:
+    """Return one halt for everything that halts, the gravest first."""
+    grave = sorted(differences, key=lambda difference: _GRAVITY.index(difference.kind))
+    told = [text_of(difference) for difference in grave[:_TOLD_MAX]]
+    more = len(grave) - len(told)
+    return HaltV1(
+        reason=f"reconciliation: {'; '.join(told)}" + (f"; and {more} more" if more else ""),
+        trigger=f"recon_{grave[0].kind}",
+        by="reconciler",
+    )
+
+
+def is_ghost(difference: Difference) -> bool:
+    """Return whether the executor takes for there what the venue does not have (D-023)."""
+    if difference.kind is Kind.POSITION:
+        return difference.odd_one_out == Name.EXECUTOR and difference.listing_says == _NOTHING
+    return difference.kind is Kind.ORDERS_ONLY_LOCAL
+
+
+def order_orphan_of(order: Resting) -> OrphanV1:
+    """Return the entry of an order (D-026)."""
+    return OrphanV1(
+        ticker=order.market,
+        side=order.side.value,
+        size_e2=order.remaining_e2,
+        avg_price_e4=order.price_e4,
+        order_id=order.order_id,
+    )
+
+
+def position_orphan_of(market: str, position: VenuePosition | None) -> OrphanV1:
+    """Return the entry of a position, with its average cost a contract."""
+    qty_e2 = 0 if position is None else position.qty_e2
+    cost_e6 = 0 if position is None else position.exposure_e6
+    return OrphanV1(
+        ticker=market,
+        side="yes" if qty_e2 >= 0 else "no",
+        size_e2=abs(qty_e2),
+        avg_price_e4=cost_e6 // abs(qty_e2) if qty_e2 else 0,
     )
 
 

@@ -11,7 +11,7 @@ as many.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.reconciler.core.cash import Event, Sums, position_residual_e2
 from services.reconciler.core.diff import Difference, Kind
@@ -49,6 +49,7 @@ class Ripe:
 
 @dataclass(slots=True)
 class _Seen:
+    difference: Difference
     residual: int
     unchanged: int
     cycles: int
@@ -69,26 +70,37 @@ class Ripening:
     _seen: dict[Key, _Seen] = field(default_factory=dict)
 
     def cycle(
-        self, differences: Iterable[Difference], started_ns: int
+        self,
+        differences: Iterable[Difference],
+        started_ns: int,
+        unread: frozenset[Kind] = frozenset(),
     ) -> tuple[list[Ripe], list[Difference]]:
-        """Take one comparison; return what counts now and what is still ripening."""
+        """Take one comparison; return what counts now and what is still ripening.
+
+        Args:
+            differences: All that the comparison shows.
+            started_ns: When its reading began, monotonic.
+            unread: Kinds about which it could say nothing; what was known of them stands as it stood.
+        """
         ripe: list[Ripe] = []
         green: list[Difference] = []
-        seen: dict[Key, _Seen] = {}
+        seen = {key: one for key, one in self._seen.items() if key[0] in unread}
         for difference in differences:
             key = (difference.kind, difference.key)
-            now = seen[key] = self._again(self._seen.get(key), difference.residual, started_ns)
+            seen[key] = self._again(self._seen.get(key), difference, started_ns)
+        for now in seen.values():
             if now.unchanged >= self.confirm_cycles or now.cycles >= 2 * self.confirm_cycles:
-                ripe.append(Ripe(difference, now.cycles, now.first_ns))
+                ripe.append(Ripe(now.difference, now.cycles, now.first_ns))
             else:
-                green.append(difference)
+                green.append(now.difference)
         self._seen = seen
         return ripe, green
 
-    def _again(self, before: _Seen | None, residual: int, started_ns: int) -> _Seen:
+    def _again(self, before: _Seen | None, difference: Difference, started_ns: int) -> _Seen:
+        residual = difference.residual
         if before is None:
-            return _Seen(residual, 1, 1, started_ns, started_ns)
+            return _Seen(difference, residual, 1, 1, started_ns, started_ns)
         if started_ns - before.counted_ns < self.gap_ns:
-            return before
+            return replace(before, difference=difference)
         unchanged = before.unchanged + 1 if before.residual == residual else 1
-        return _Seen(residual, unchanged, before.cycles + 1, started_ns, before.first_ns)
+        return _Seen(difference, residual, unchanged, before.cycles + 1, started_ns, before.first_ns)

@@ -12,11 +12,13 @@ gave an order id; a foreign order without one is keyed by its order id.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from libs.common.domain.ids import parse_client_order_id
 from libs.common.domain.side import Side
+from libs.common.env import Env
 
 
 class Name(enum.StrEnum):
@@ -53,6 +55,16 @@ class Resting:
     def text(self) -> str:
         """Return the terms in a form for people."""
         return f"{self.side} {self.remaining_e2}@{self.price_e4}"
+
+
+def is_ours_in(env: Env) -> Callable[[Resting], bool]:
+    """Return whether an order carries our prefix and this environment's name."""
+
+    def is_ours(order: Resting) -> bool:
+        identity = parse_client_order_id(order.client_order_id)
+        return identity is not None and identity.env == env.value
+
+    return is_ours
 
 
 @dataclass(frozen=True, slots=True)

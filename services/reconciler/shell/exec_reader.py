@@ -1,5 +1,7 @@
 """Bring the executor's events to the core: all that is stored first, then what comes.
 
+The register of orphans, which this service wrote itself, is read before them.
+
 Until the stored part has been read whole, the executor's word is half a word, so
 `replay` ends before the first comparison begins. A malformed message is counted
 and changes nothing.
@@ -13,6 +15,7 @@ from typing import Final, TypeVar
 from libs.common.bus.api import Bus, Message
 from libs.common.messages.base import MalformedMessage, Wire, WireDecoder
 from libs.common.messages.execution import EpochV1, FillV1, IntentV1, OrderV1, PositionV1, RenewV1
+from libs.common.messages.risk import OrphanedOrderV1
 from libs.common.observability.metrics import Metrics
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
@@ -25,6 +28,8 @@ Take = Callable[[Message], list[Effect]]
 Perform = Callable[[list[Effect]], None]
 
 _STORED: Final = ("exec.epoch", "exec.renew", "exec.intent", "order", "fill")
+_REGISTER: Final = "audit.recon"
+"""Written by this service alone, so it is read once and not followed."""
 
 
 class ExecReader:
@@ -52,6 +57,7 @@ class ExecReader:
             "exec.intent": self._decoded(IntentV1, lambda m, i: core.on_intent(i, m.sequence, self._now())),
             "order": self._decoded(OrderV1, lambda m, o: core.on_order(o, m.sequence, self._now())),
             "fill": self._decoded(FillV1, lambda _, f: core.on_fill(f)),
+            _REGISTER: self._decoded(OrphanedOrderV1, lambda _, row: core.on_orphan_stored(row)),
             "position": self._decoded(PositionV1, lambda _, p: core.on_position(p, self._now())),
         }
 
@@ -61,6 +67,8 @@ class ExecReader:
         Raises:
             BusUnavailable: The stream did not answer.
         """
+        async for message in self._bus.read(self._subjects.all_of(_REGISTER)):
+            perform(self._take[_REGISTER](message))
         for family in _STORED:
             pattern, take = self._subjects.all_of(family), self._take[family]
             newest = 0

@@ -6,8 +6,12 @@ the comparison explains the rest by the youngest of them.
 
 from __future__ import annotations
 
+import asyncio
+
+from libs.common.kalshi.model import VenueBalance
 from libs.common.kalshi.rest import VenueReader
 from libs.common.runtime.clock import Clock
+from libs.common.runtime.errors import VenueUnavailable
 from services.reconciler.core.listing_view import Listing
 
 _MS = 1_000_000
@@ -21,8 +25,13 @@ class Lister:
         self._clock = clock
         self._has_limits = False
 
-    async def read(self, fills_from_ms: int | None) -> Listing:
+    async def read(self, fills_from_ms: int | None, balance_wait_ms: int) -> Listing:
         """Return one reading.
+
+        Args:
+            fills_from_ms: Fills since this venue time; None for all.
+            balance_wait_ms: How long the balance may take; it has a bucket of its own, which the account's
+                other services use too, and a reading without it still tells the rest.
 
         Raises:
             VenueError: Any part could not be read; half a reading is none.
@@ -34,8 +43,10 @@ class Lister:
         min_ts = None if fills_from_ms is None else fills_from_ms // 1_000
         orders = await self._reader.orders(status="resting")
         positions = await self._reader.positions()
-        balance = await self._reader.balance()
+        balance = await self._balance(balance_wait_ms)
         settlements = await self._reader.settlements()
+        transfers = await self._reader.transfers()
+        fundings = (*await self._reader.deposits(), *await self._reader.withdrawals())
         fills = await self._reader.fills(min_ts)
         return Listing(
             started_ms=started_ms,
@@ -45,4 +56,13 @@ class Lister:
             positions=tuple(positions),
             settlements=tuple(settlements),
             balance=balance,
+            transfers=tuple(transfers),
+            fundings=fundings,
         )
+
+    async def _balance(self, wait_ms: int) -> VenueBalance | None:
+        try:
+            async with asyncio.timeout(wait_ms / 1_000):
+                return await self._reader.balance()
+        except (TimeoutError, VenueUnavailable):
+            return None

@@ -13,12 +13,12 @@ from libs.common.bus.api import AppendRefused, BusError, BusUnavailable, Handler
 from libs.common.kalshi.model import FeedEvent
 from libs.common.messages.base import encode
 from libs.common.messages.control import PermitV1
-from libs.common.messages.risk import ReconResultV1
+from libs.common.messages.risk import OrphanAskV1, ReconResultV1
 from libs.common.runtime.app import AppStatus, Runtime
 from libs.common.runtime.errors import VenueError
 from services.reconciler.config import Config
 from services.reconciler.core.core import ReconcilerCore
-from services.reconciler.core.effects import AskCancel, Effect, Halt, Log, Publish, Read
+from services.reconciler.core.effects import AskCancel, Effect, Halt, Log, Publish, Read, Record
 from services.reconciler.shell.exec_reader import ExecReader
 from services.reconciler.shell.lister import Lister
 
@@ -29,23 +29,30 @@ _TICK_S: Final = 0.1
 _PERMIT_S: Final = 0.5
 _RETRY_S: Final = 1.0
 _REQUEST_S: Final = 4.0
+_NS_PER_MS: Final = 1_000_000
 
 
 class ReconcilerApp:
     """The running service."""
 
     def __init__(
-        self, runtime: Runtime[Config], core: ReconcilerCore, lister: Lister, run_feed: RunFeed
+        self,
+        runtime: Runtime[Config],
+        core: ReconcilerCore,
+        lister: Lister,
+        run_feed: RunFeed,
+        feed_faults: Mapping[str, int],
     ) -> None:
         self._rt = runtime
         self._core = core
         self._lister = lister
         self._run_feed = run_feed
+        self._feed_faults = feed_faults
         self._exec = ExecReader(
             core, runtime.bus, runtime.subjects, runtime.clock, runtime.log, runtime.metrics
         )
         self._reads: asyncio.Queue[Read] = asyncio.Queue()
-        self._acts: asyncio.Queue[Publish | AskCancel] = asyncio.Queue()
+        self._acts: asyncio.Queue[Publish | AskCancel | Record] = asyncio.Queue()
         self._halts: asyncio.Queue[Halt] = asyncio.Queue()
         self._waiting: list[asyncio.Future[ReconResultV1 | str]] = []
         self._boot = f"{runtime.run}/{runtime.instance}/{runtime.clock.now_ns()}"
@@ -59,8 +66,12 @@ class ReconcilerApp:
 
     @property
     def endpoints(self) -> Mapping[str, Handler]:
-        """Return ``run_now``: compare now and answer with the result."""
-        return {"run_now": self._answer_run_now}
+        """Return ``run_now`` (compare now), ``orphans`` (the register) and ``resolve`` (one row of it)."""
+        return {
+            "run_now": self._answer_run_now,
+            "orphans": self._answer_orphans,
+            "resolve": self._answer_resolve,
+        }
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -103,13 +114,19 @@ class ReconcilerApp:
                 "ghost_detected": counters.ghost_detected,
                 "halts": counters.halts,
                 "malformed": self._exec.malformed,
+                "unreadable_frames": self._feed_faults.get("unreadable", 0),
                 "unpublished": self._unpublished,
             },
             gauges={
                 "position_residual_e2": 0 if last is None else last.position_residual_e2,
                 "cash_residual_e6": 0 if last is None else last.cash_residual_e6,
+                **{
+                    f"cash_residual_e6_shard_{shard}": residual_e6
+                    for shard, residual_e6 in (() if last is None else last.shard_residuals_e6)
+                },
                 "permit_open": int(is_open),
                 "epoch": core.epoch,
+                "orphans_open": len(core.orphans.open),
                 "took_ms": 0 if last is None else last.took_ms,
             },
         )
@@ -125,7 +142,7 @@ class ReconcilerApp:
         while True:
             read = await self._reads.get()
             try:
-                listing = await self._lister.read(read.fills_from_ms)
+                listing = await self._lister.read(read.fills_from_ms, read.balance_wait_ms)
             except VenueError as e:
                 text = f"{type(e).__name__}: {e}"[:300]
                 self._perform(self._core.on_read_failed(text, self._rt.clock.mono_ns()))
@@ -140,6 +157,8 @@ class ReconcilerApp:
                     await self._publish(publish)
                 case AskCancel() as ask:
                     await self._ask_cancel(ask)
+                case Record() as record:
+                    await self._record(record)
 
     async def _halt(self) -> None:
         """Append halts until they are stored; the core subject meanwhile, which halts as well."""
@@ -181,6 +200,7 @@ class ReconcilerApp:
             is_open=is_open,
             reasons=reasons,
             epoch=self._core.epoch,
+            sent_ms=self._rt.clock.now_ns() // 1_000_000,
         )
         if is_open != self._was_open:
             self._was_open = is_open
@@ -203,7 +223,7 @@ class ReconcilerApp:
                     self._changed.set()
                     self._answer(effect.result.reason, effect.result)
                     self._acts.put_nowait(effect)
-                case AskCancel():
+                case AskCancel() | Record():
                     self._acts.put_nowait(effect)
                 case Halt():
                     self._halts.put_nowait(effect)
@@ -236,6 +256,20 @@ class ReconcilerApp:
             self._unpublished += 1
             self._rt.log.once("result_not_stored", "BUS_ERROR", str(e))
 
+    async def _record(self, record: Record) -> None:
+        """Append a row of the register until it is stored: it is the record of what a person decided."""
+        row = record.row
+        subject = self._rt.subjects.of("audit.recon", self._core.account)
+        msg_id = f"orphan/{row.id}/{row.detected_ms}/{row.resolved}"
+        while True:
+            try:
+                await self._rt.bus.append(subject, encode(row), msg_id=msg_id)
+            except BusError as e:
+                self._rt.log.once("orphan_not_stored", "BUS_ERROR", str(e), orphan=row.id)
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
     async def _ask_cancel(self, ask: AskCancel) -> None:
         subject = self._rt.subjects.of("svc", "executor", "cancel_all")
         data = msgspec.json.encode({"reason": ask.reason, "by": "reconciler", "order_ids": ask.order_ids})
@@ -253,6 +287,21 @@ class ReconcilerApp:
         except TimeoutError:
             result = "no result in time"
         data = encode(result) if isinstance(result, ReconResultV1) else msgspec.json.encode({"error": result})
+        await self._rt.bus.respond(message, data)
+
+    async def _answer_orphans(self, message: Message) -> None:
+        rows = self._core.orphans.rows
+        await self._rt.bus.respond(message, msgspec.json.encode({"orphans": rows}))
+
+    async def _answer_resolve(self, message: Message) -> None:
+        try:
+            ask = msgspec.json.decode(message.data, type=OrphanAskV1)
+        except msgspec.DecodeError as e:
+            data = msgspec.json.encode({"error": f"a resolution: {e}"})
+        else:
+            effects, answer = self._core.on_resolve(ask, self._rt.clock.now_ns() // _NS_PER_MS)
+            self._perform(effects)
+            data = msgspec.json.encode({"error": f"expected {answer}"} if isinstance(answer, str) else answer)
         await self._rt.bus.respond(message, data)
 
     async def _compare(self, reason: str) -> ReconResultV1 | str:

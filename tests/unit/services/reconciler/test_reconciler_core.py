@@ -34,6 +34,7 @@ PATIENCE = Patience(
     cycle_ns=CYCLE,
     cycle_min_ns=S,
     settle_ms=2_000,
+    confirm_ns=S,
     confirm_cycles=2,
     fresh_cycles=3,
     escalate_cycles=4,

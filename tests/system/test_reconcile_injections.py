@@ -1,0 +1,95 @@
+"""A thousand lies and hands behind the back, each found, called by its name, and gone without a trace."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from libs.common.messages.risk import DriftV1
+from tests.support.truth_injections import INJECTIONS, Expected, Injection
+from tests.support.truth_world import TruthWorld
+
+COUNT = 1_000
+ALERT_S = 5.0
+TWO_CYCLES_S = 20.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """One injection that was found."""
+
+    name: str
+    seconds: float
+    comparisons: int
+
+
+def matches(drift: DriftV1, expected: Expected) -> bool:
+    """Return whether a drift is what the injection must be called."""
+    return (
+        drift.kind == expected.kind
+        and drift.odd_one_out == expected.odd_one_out
+        and expected.word in f"{drift.key} {drift.market}"
+    )
+
+
+def inject(seed: int, injection: Injection) -> Found:
+    """Trade honestly, inject, wait to be found, mend, and compare with the exchange itself."""
+    world = TruthWorld(random.Random(seed))
+    world.run(3)
+    world.trade_honestly(world.chance.randint(2, 8))
+    world.run(12)
+    assert world.is_open(), world.core.permit(world.now_ns)
+    assert not any(result.drifts for result in world.results), world.results
+    world.results.clear()
+
+    expected = injection(world)
+    before = len(world.results)
+    seconds = world.run(TWO_CYCLES_S, lambda: any(matches(one, expected) for one in world.drifts))
+    comparisons = len(world.results) - before
+    context = f"{injection.__name__}, seed {seed}: expected {expected}, found {world.drifts}"
+    drift = next((one for one in world.drifts if matches(one, expected)), None)
+    assert drift is not None, context
+    assert drift.action in expected.actions, context
+    named = {one.odd_one_out for one in world.drifts} - {""}
+    assert named <= {expected.odd_one_out}, context
+    assert world.alerts, context
+
+    orders = world.pit.venue.accounts["alice"].orders.values()
+    for order in [one for one in orders if one.is_resting and not world.is_own(one.client_order_id)]:
+        world.cancel(order)
+    world.heal()
+    world.run(15)
+    last = world.results[-1]
+    assert (last.drifts, last.position_residual_e2, last.cash_residual_e6) == ((), 0, 0), context
+    assert world.is_open(), (context, world.core.permit(world.now_ns))
+    for market in world.markets:
+        assert world.core.listing.filled_e2(market) == world.position_e2(market), context
+    balance = world.listing(None).balance
+    assert balance is not None
+    assert balance.total_e6 == world.cash_e6()
+    assert world.pit.venue.residual_e6() == 0
+    return Found(injection.__name__, seconds, comparisons)
+
+
+@pytest.mark.parametrize("injection", INJECTIONS, ids=lambda one: one.__name__)
+def test_each_injection_is_found_and_named(injection: Injection) -> None:
+    found = inject(7, injection)
+    assert found.comparisons >= 2
+
+
+def test_a_thousand_random_injections_are_all_found_within_two_cycles(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Acceptance line 3; every injection in random order with random trading before it."""
+    chance = random.Random(20261121)
+    found = [inject(chance.randrange(2**32), chance.choice(INJECTIONS)) for _ in range(COUNT)]
+    slowest = max(found, key=lambda one: one.seconds)
+    counted = Counter(one.name for one in found)
+    assert set(counted) == {one.__name__ for one in INJECTIONS}
+    assert slowest.seconds <= TWO_CYCLES_S
+    record_property("slowest", f"{slowest.name} {slowest.seconds} s")
+    record_property("comparisons", str(Counter(one.comparisons for one in found)))
