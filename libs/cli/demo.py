@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,8 @@ from rich.live import Live
 
 from libs.cli import display, evidence, operate, venue_admin
 from libs.cli.audit import Verdict, compare
-from libs.cli.places import SERVICES
+from libs.cli.places import SERVICES, var_root
+from libs.cli.preflight import records
 from libs.cli.signals import stop_event
 from libs.cli.summary import HaltLine, Latency, MarketLine, Summary
 from libs.cli.supervisor import Supervisor
@@ -34,6 +36,7 @@ from libs.common.bus.layout import INIT_HALT_SOURCE
 from libs.common.kalshi.rest import VenueReader
 from libs.common.messages.base import MalformedMessage
 from libs.common.runtime.errors import VenueError
+from libs.common.runtime.log import bot_version
 from libs.common.subjects import Subjects
 
 POLL_S: Final = 1.0
@@ -235,9 +238,26 @@ class Demo:
         )
         self._say(f"summary: {self._out}")
         failures = summary.failures()
+        if summary.duration_s >= records.SOAK_S:
+            keep_soak(summary, failures)
         for failure in failures:
             self._say(f"FAILED: {failure}")
         return 1 if failures else 0
+
+
+def keep_soak(summary: Summary, failures: Sequence[str]) -> None:
+    """Put a session of two days on record for `dora preflight`, whatever came of it."""
+    records.write(
+        var_root(),
+        records.Record(
+            what="soak",
+            build=bot_version(os.environ),
+            at_ms=time.time_ns() // 1_000_000,
+            is_passed=not failures,
+            evidence=f"{summary.duration_s / 3_600:.1f} h, {summary.fills} fills"
+            + "".join(f"; {failure}" for failure in failures),
+        ),
+    )
 
 
 async def leave_birth_halt(bus: Bus, subjects: Subjects, reason: str, say: Callable[[str], None]) -> bool:

@@ -11,6 +11,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 """The checkout."""
 CONFIG_ROOT: Final = ROOT / "deploy" / "config"
 
+ACCOUNT: Final = "main"
+"""What the services call the account that they trade."""
 SERVICES: Final = ("marketdata", "strategy", "executor", "reconciler", "riskguard")
 
 

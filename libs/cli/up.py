@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 
 from libs.cli import operate, runfile
 from libs.cli.demo import leave_birth_halt, unless
-from libs.cli.places import Places
+from libs.cli.places import ACCOUNT, Places, var_root
+from libs.cli.preflight.command import read_report
+from libs.cli.preflight.gather import config_hash, key_problem
+from libs.cli.preflight.items import refusal
 from libs.cli.signals import stop_event
 from libs.cli.supervisor import Supervisor
 from libs.cli.world import Wish, World
 from libs.common.env import Env
+from libs.common.runtime.log import bot_version
 
 
 class Refused(Exception):  # noqa: N818 - named for what happened
@@ -23,19 +29,16 @@ def refuse(wish: Wish) -> None:
     Raises:
         Refused: With everything that is missing.
     """
-    if wish.env is Env.LIVE:
-        raise Refused(
-            "live is refused: it starts only with a fresh preflight, a confirmation naming the account,"
-            " and credentials whose file mode is private; the preflight is not part of this version"
-        )
+    if wish.env is Env.LIVE and (missing := live_missing(wish)):
+        raise Refused("live is refused, it needs " + "; and ".join(missing))
     if wish.env is Env.PAPER:
         raise Refused(
             "paper is refused: it needs real books beside simulated orders, which this version does not"
             " have yet; `dora up --env sim` plays recorded books"
         )
-    if wish.env is Env.DEMO and wish.venue is None:
+    if wish.env in {Env.DEMO, Env.LIVE} and wish.venue is None:
         raise Refused(
-            "demo needs a venue: --venue-rest, --venue-ws, --venue-key-id and --venue-key-file"
+            f"{wish.env.value} needs a venue: --venue-rest, --venue-ws, --venue-key-id and --venue-key-file"
             " (or DORA_VENUE_REST_URL, DORA_VENUE_WS_URL, DORA_VENUE_KEY_ID or DEMO_KEYID,"
             " DORA_VENUE_KEY_FILE or DEMO_KEYFILE)"
         )
@@ -49,6 +52,26 @@ def refuse(wish: Wish) -> None:
     except runfile.NotRunning:
         return
     raise Refused(f"{wish.env.value} runs already as process {other.pid}; `dora down` ends it")
+
+
+def live_missing(wish: Wish) -> list[str]:
+    """Return what keeps `live` from starting: nothing of it can be waived."""
+    folder = wish.config_folder
+    reason = refusal(
+        read_report(var_root(), Env.LIVE),
+        now_ms=time.time_ns() // 1_000_000,
+        build=bot_version(os.environ),
+        config=config_hash(folder),
+        account=ACCOUNT,
+    )
+    missing = [reason] if reason else []
+    if wish.confirmed != ACCOUNT:
+        missing.append(f"--confirm with the account's name, was {wish.confirmed or 'none'}")
+    if wish.venue is None:
+        missing.append("the venue: --venue-rest, --venue-ws, --venue-key-id, --venue-key-file")
+    elif problem := key_problem(wish.venue.key_file):
+        missing.append(f"a private venue key: {problem}")
+    return missing
 
 
 def say(text: str) -> None:

@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from libs.cli import identities, runfile, servers
-from libs.cli.places import CONFIG_ROOT, ROOT, SERVICES, Places
+from libs.cli.places import ACCOUNT, CONFIG_ROOT, ROOT, SERVICES, Places
 from libs.cli.ports import free_ports
 from libs.cli.restarts import RestartRule
 from libs.cli.supervisor import ProcessSpec, Supervisor
@@ -82,10 +82,16 @@ class Wish:
     seed: int | None = None
     port: int = 0
     config: Path | None = None
+    confirmed: str = ""
+
+    @property
+    def config_folder(self) -> Path:
+        """Return the folder of the configuration files."""
+        return self.config or CONFIG_ROOT / self.env.value
 
     def config_of(self, service: str) -> Path:
         """Return the configuration file of a service."""
-        return (self.config or CONFIG_ROOT / self.env.value) / f"{service}.toml"
+        return self.config_folder / f"{service}.toml"
 
 
 class VenueAccount(msgspec.Struct, frozen=True):
@@ -176,7 +182,7 @@ class World:
         names = [*SERVICES, *(["simexchange"] if self.wish.venue is None else [])]
         return runfile.RunFile(
             env=self.wish.env.value,
-            account="main",
+            account=ACCOUNT,
             pid=os.getpid(),
             started_ns=self._started_ns,
             nats_url=self.nats_url,

@@ -22,7 +22,7 @@ def own_var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["up", "--env", "live"], ["preflight", "confirmation naming the account", "private"]),
+        (["up", "--env", "live"], ["fresh preflight", "--confirm", "--venue-rest"]),
         (["up", "--env", "paper"], ["paper is refused"]),
         (["up", "--env", "demo"], ["--venue-rest", "DEMO_KEYID"]),
         (["up", "--env", "demo", "--venue-rest", "http://127.0.0.1:1"], ["--venue-ws", "missing"]),
