@@ -118,7 +118,7 @@ class Exchange:
         rest = RestFace(venue, ring, clock, changed)
         admin = AdminFace(venue, ring, clock, changed, self.player.progress, lambda: rest.door.counters)
         distance = Distance(sim.latency_ms_min, sim.latency_ms_max, random.Random(sim.synthetic_seed))
-        bench = BenchFace(venue, clock, record, rest.sickness, distance, changed)
+        bench = BenchFace(venue, clock, record, rest.sickness, distance, rest.date, changed)
         self._app = Distant(HttpApp(rest, admin.app(bench.routes())), distance, record.on_arrival)
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -136,6 +136,7 @@ class Exchange:
                 log_config=None,
                 access_log=False,
                 lifespan="off",
+                date_header=False,  # the trade API writes its own, by the venue's clock
                 timeout_keep_alive=3600,
             )
         )

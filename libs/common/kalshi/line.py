@@ -8,12 +8,14 @@ an `httpx.Request`, for tests and for whoever prefers a stock transport.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import quote, urlencode
 
 import httpx
 
 from libs.common.kalshi.outcome import Answer, Lost, Unsent
+from libs.common.kalshi.server_clock import ClockBounds, clock_bounds
 from libs.common.kalshi.signing import SignsHeaders
 from libs.common.kalshi.transport import Guard, LeanTransport, OnWire, SendAborted
 from libs.common.runtime.clock import Clock
@@ -54,6 +56,8 @@ class VenueLine:
         self._clock = clock
         self._deadline_s = deadline_s
         self._prepared: dict[tuple[str, str], bytes] = {}
+        self.on_clock: Callable[[ClockBounds], None] | None = None
+        """Told what each answer proves about the venue's clock; None: nobody asks, nothing is parsed."""
 
     def path(self, *parts: str) -> str:
         """Return the path from the host's root, with each part quoted."""
@@ -114,6 +118,7 @@ class VenueLine:
         guard: Guard | None,
         on_wire: OnWire | None,
     ) -> Answer | Lost | Unsent:
+        asked_ns = 0 if self.on_clock is None else self._clock.now_ns()
         try:
             if isinstance(self._transport, LeanTransport):
                 raw = await self._transport.exchange(
@@ -123,6 +128,7 @@ class VenueLine:
                     guard=guard,
                     on_wire=on_wire,
                 )
+                self._tell_clock(raw.headers, asked_ns)
                 return Answer(raw.status, raw.body)
             return await self._call_stock(method, target, signed, body, seconds, guard, on_wire)
         except SendAborted as e:
@@ -133,6 +139,13 @@ class VenueLine:
             return Lost("timeout")
         except httpx.TransportError:
             return Lost("connection")
+
+    def _tell_clock(self, headers: Iterable[tuple[bytes, bytes]], asked_ns: int) -> None:
+        if self.on_clock is None or not asked_ns:
+            return
+        bounds = clock_bounds(headers, asked_ns, self._clock.now_ns())
+        if bounds is not None:
+            self.on_clock(bounds)
 
     def _head(self, method: str, target: str, signed: dict[str, str], length: int) -> bytes:
         lines = "".join([f"{name}: {value}\r\n" for name, value in signed.items()])
@@ -175,7 +188,9 @@ class VenueLine:
             return Unsent(reason)
         if on_wire is not None:
             on_wire(self._clock.mono_ns())
+        asked_ns = 0 if self.on_clock is None else self._clock.now_ns()
         response = await self._transport.handle_async_request(request)
+        self._tell_clock(response.headers.raw, asked_ns)
         try:
             return Answer(response.status_code, await response.aread())
         finally:

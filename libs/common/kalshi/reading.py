@@ -20,6 +20,7 @@ from libs.common.kalshi.budget import cost_of
 from libs.common.kalshi.line import Query, VenueLine
 from libs.common.kalshi.model import AccountLimits, Bucket, EndpointCosts, Unknown
 from libs.common.kalshi.outcome import Answer, refusal_of
+from libs.common.kalshi.server_clock import ClockBounds
 from libs.common.kalshi.signing import SignsHeaders
 from libs.common.kalshi.token_bucket import TokenBucket
 from libs.common.kalshi.wire_orders import decode_with
@@ -62,6 +63,10 @@ class Reading:
         self._jitter = jitter
         self.faults: Counter[str] = Counter()
         """Reads that had to be repeated or failed, by kind."""
+
+    def watch_clock(self, take: Callable[[ClockBounds], None]) -> None:
+        """Hand over what each answer proves about the venue's clock from now on."""
+        self._line.on_clock = take
 
     def use_limits(self, limits: AccountLimits, costs: EndpointCosts | None = None) -> None:
         """Pace by the account's own read bucket from now on; it starts empty."""

@@ -15,6 +15,10 @@ class BeatV1(Wire, frozen=True, kw_only=True):
     is_ready: bool
     build: str = ""
     config_hash: str = ""
+    sent_ms: int | None = None
+    """The sender's wall clock; whoever hears it compares clocks, never ages."""
+    loop_lag_ms: int | None = None
+    """How late the sender's event loop was at worst since its last beat."""
 
 
 class StatusV1(Wire, frozen=True, kw_only=True):

@@ -79,6 +79,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "PERMIT_CLOSED": "leave to trade is withdrawn, with reasons",
         "RISK_TRIGGER": "a risk rule fired",
         "RISK_CLEARED": "a risk rule cleared",
+        "RISK_WARNING": "what people should know and no risk rule fires for yet",
         "RECON_CLEAR": "the witnesses agree",
         "RECONCILIATION_RESULT": "what a comparison of the three witnesses found",
         "RECON_DRIFT": "the witnesses disagree",

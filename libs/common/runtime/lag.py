@@ -28,6 +28,9 @@ class LoopLag:
         self._metrics = metrics
         self._log = log
         self._recent_ns: deque[int] = deque([0], maxlen=_KEPT)
+        self._due_ns: int | None = None
+        """When the sleep under way should end."""
+        self._untold_ns = 0
 
     @property
     def last_ns(self) -> int:
@@ -39,12 +42,22 @@ class LoopLag:
         """Return the worst of the last ten seconds."""
         return max(self._recent_ns)
 
+    def tell_worst_ns(self) -> int:
+        """Return the worst since this was last asked, what is overdue right now included."""
+        worst_ns, self._untold_ns = max(self._untold_ns, self._overdue_ns()), 0
+        return worst_ns
+
+    def _overdue_ns(self) -> int:
+        # After a stall whoever wakes first asks: the sleep's own end may come after the heartbeat.
+        return 0 if self._due_ns is None else max(0, self._clock.mono_ns() - self._due_ns)
+
     async def run(self) -> NoReturn:
         """Measure until cancelled."""
         while True:
-            before_ns = self._clock.mono_ns()
+            self._due_ns = self._clock.mono_ns() + int(_PERIOD_S * 1e9)
             await asyncio.sleep(_PERIOD_S)
-            late_ns = max(0, self._clock.mono_ns() - before_ns - int(_PERIOD_S * 1e9))
+            late_ns = self._overdue_ns()
+            self._untold_ns = max(self._untold_ns, late_ns)
             self._recent_ns.append(late_ns)
             self._metrics.gauge("event_loop_lag_seconds", late_ns / 1e9)
             self._metrics.gauge("event_loop_lag_max_seconds", self.max_ns / 1e9)

@@ -330,6 +330,8 @@ class _Process:
                 is_ready=bool(self._was_ready),
                 build=self._build,
                 config_hash=self._loaded.hash,
+                sent_ms=self._clock.now_ns() // 1_000_000,
+                loop_lag_ms=self._lag.tell_worst_ns() // 1_000_000,
             )
         )
 

@@ -22,6 +22,7 @@ from services.simexchange.core.faults import FaultKind, FaultRule
 from services.simexchange.core.requests import Rejection
 from services.simexchange.core.venue import Venue
 from services.simexchange.shell.auth import OUT_OF_SCOPE, Key, KeyRing
+from services.simexchange.shell.date import DateHeader
 from services.simexchange.shell.door import Door, Route
 from services.simexchange.shell.reply import (
     NO_SUCH_PATH,
@@ -81,6 +82,7 @@ class RestFace:
         self._router = Router(route for part in parts for route in part(self.door).routes())
         self._seen: set[str] = set()
         self.sickness = Sickness(venue)
+        self.date = DateHeader()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,7 +92,7 @@ class RestFace:
         if rule is None:
             reply = self._answer(scope, method, path, body)
             try:
-                await _send(send, reply)
+                await self._send(send, reply)
             finally:
                 self._on_change()
             return
@@ -188,7 +190,18 @@ class RestFace:
             return
         if rule.kind is FaultKind.DELAY:
             await asyncio.sleep(rule.seconds)
-        await _send(send, tampered(rule, reply))
+        await self._send(send, tampered(rule, reply))
+
+    async def _send(self, send: Send, reply: Reply) -> None:
+        headers = [
+            (b"content-type", reply.content_type),
+            (b"content-length", str(len(reply.body)).encode()),
+            self.date.line(self._clock.now_ns()),
+        ]
+        if reply.location:
+            headers.append((b"location", reply.location))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
 
     def _count(self, kind: str, path: str) -> None:
         self.door.counters[kind] += 1
@@ -210,14 +223,6 @@ async def _read_body(receive: Receive) -> bytes | None:
         if size <= BODY_BYTES_MAX:
             chunks.append(message.get("body", b""))
     return b"".join(chunks) if size <= BODY_BYTES_MAX else None
-
-
-async def _send(send: Send, reply: Reply) -> None:
-    headers = [(b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode())]
-    if reply.location:
-        headers.append((b"location", reply.location))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def _hang_up(receive: Receive, send: Send) -> None:

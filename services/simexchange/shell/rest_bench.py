@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from libs.common.runtime.clock import Clock
 from services.simexchange.core.venue import Venue
+from services.simexchange.shell.date import DateHeader
 from services.simexchange.shell.latency import Distance
 from services.simexchange.shell.record import VenueRecord
 from services.simexchange.shell.sickness import Sickness
@@ -49,6 +50,12 @@ class Sick(msgspec.Struct, forbid_unknown_fields=True):
     shards: list[int]
 
 
+class Late(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /sim/date``: how wrong the ``Date`` of every answer is from now on; 0 is right."""
+
+    seconds: float
+
+
 class BenchFace:
     """Handlers."""
 
@@ -59,6 +66,7 @@ class BenchFace:
         record: VenueRecord,
         sickness: Sickness,
         distance: Distance,
+        date: DateHeader,
         on_change: Callable[[], None],
     ) -> None:
         self._venue = venue
@@ -66,6 +74,7 @@ class BenchFace:
         self._record = record
         self._sickness = sickness
         self._distance = distance
+        self._date = date
         self._on_change = on_change
 
     def routes(self) -> list[Route]:
@@ -92,10 +101,14 @@ class BenchFace:
             self._sickness.shards = set(msgspec.json.decode(body, type=Sick).shards)
             return {}
 
+        def date(body: bytes) -> object:
+            self._date.offset_ns = int(msgspec.json.decode(body, type=Late).seconds * 1e9)
+            return {}
+
         def record(_: bytes) -> object:
             return self._record.told()
 
-        handlers = {"quiet": quiet, "seed": seed, "distance": distance, "sick": sick}
+        handlers = {"quiet": quiet, "seed": seed, "distance": distance, "sick": sick, "date": date}
         routes = [Route(f"/sim/{name}", self._asked(do), methods=["POST"]) for name, do in handlers.items()]
         return [*routes, Route("/sim/record", self._asked(record), methods=["GET"])]
 
