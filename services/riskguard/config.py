@@ -23,6 +23,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes:
         evaluate_ms: Time between evaluations of all triggers; also the pulse of the emergency lane.
         listing_ms: Time between readings of orders, fills, positions, settlements at the venue.
+        exchange_ms: Time between questions whether the exchange trades.
         listing_fresh_ms: Older readings close the permit.
         executor_silence_ms: Without the leader's heartbeat for this long the permit closes, and where orders
             rest the emergency lane acts.
@@ -34,6 +35,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     evaluate_ms: Annotated[int, msgspec.Meta(ge=50, le=1_000)] = 250
     listing_ms: Annotated[int, msgspec.Meta(ge=200, le=60_000)] = 2_000
+    exchange_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 500
     listing_fresh_ms: Annotated[int, msgspec.Meta(ge=1_000, le=120_000)] = 10_000
     executor_silence_ms: Annotated[int, msgspec.Meta(ge=1_000, le=60_000)] = 3_000
     recon_silence_ms: Annotated[int, msgspec.Meta(ge=1_000, le=10_000)] = 2_000

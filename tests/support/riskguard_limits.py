@@ -29,7 +29,17 @@ CONDUCT: Final = ConductLimits(
     api_requests_min=10**6,
     rate_limited_per_minute=10**6,
 )
-HEALTH: Final = HealthLimits()
+HEALTH: Final = HealthLimits(
+    service_silence_ms=10**9,
+    clock_step_ms=10**9,
+    clock_skew_ms=10**9,
+    clock_skew_warn_ms=10**9,
+    loop_lag_ms=10**9,
+    exchange_silence_ms=10**9,
+    boots_max=10**6,
+    boots_window_ms=600_000,
+    is_build_required=False,
+)
 SLOW: Final = SlowLimits()
 WIDE: Final = Limits(
     trading_enabled=True,
@@ -50,3 +60,8 @@ WIDE: Final = Limits(
 def limits(**changes: object) -> Limits:
     """Return wide limits with these changed."""
     return msgspec.structs.replace(WIDE, **changes)
+
+
+def health(**changes: object) -> Limits:
+    """Return wide limits with these of the machinery changed."""
+    return limits(health=msgspec.structs.replace(HEALTH, **changes))

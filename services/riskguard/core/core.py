@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from libs.common.kalshi.model import FeedClosed, FeedEvent, FeedHeard, OwnFill, OwnOrder, VenueFill
+from libs.common.kalshi.model import (
+    ExchangeStatus,
+    FeedClosed,
+    FeedEvent,
+    FeedHeard,
+    OwnFill,
+    OwnOrder,
+    VenueFill,
+)
+from libs.common.kalshi.server_clock import ClockBounds
 from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
 from libs.common.messages.health import BeatV1, StatusV1
@@ -30,6 +39,7 @@ from services.riskguard.core.judge import Patience, Standing, consequences, judg
 from services.riskguard.core.latches import Latches
 from services.riskguard.core.limits import Limits
 from services.riskguard.core.reading import Reading
+from services.riskguard.core.recon_word import ReconWord
 from services.riskguard.core.resume import Execute, ResumeAnswer, ResumeDesk
 from services.riskguard.core.triggers.base import Fired
 
@@ -57,11 +67,12 @@ class RiskguardCore:
     standing: Standing = field(default_factory=Standing)
     halts: int = 0
     failed_reads: int = 0
-    _recon: tuple[PermitV1, int] | None = None
+    _recon: ReconWord = field(default_factory=ReconWord)
     _feed_heard_ns: int | None = None
     _is_reading: bool = False
     _read_started_ns: int | None = None
     _red: dict[str, Fired] = field(default_factory=dict)
+    _warned: frozenset[str] = frozenset()
     _halted_ns: dict[str, int] = field(default_factory=dict)
     _overruled: dict[str, int] = field(default_factory=dict)
     _heard_since: dict[str, int] = field(default_factory=dict)
@@ -117,11 +128,12 @@ class RiskguardCore:
             area.on_order(order, now_ns)
         return []
 
-    def on_epoch(self, epoch: EpochV1, sequence: int, now_ns: int) -> list[Effect]:
-        """Take an epoch."""
+    def on_epoch(self, epoch: EpochV1, sequence: int, stored_ms: int, now_ns: int) -> list[Effect]:
+        """Take an epoch, and when the stream stored it; those of before our start come first."""
         self.leader.on_epoch(epoch, sequence, now_ns)
         for area in self.areas:
             area.on_epoch(epoch, sequence, now_ns)
+        self.areas.health.on_stored_epoch(epoch.number, stored_ms)
         return []
 
     def on_group(self, group: OrderGroupV1) -> list[Effect]:
@@ -151,11 +163,8 @@ class RiskguardCore:
 
     def on_recon_permit(self, permit: PermitV1, now_ns: int) -> list[Effect]:
         """Take the reconciler's permit; a replayed one is void."""
-        before = self._recon
-        if permit.account != self.account_id:
-            return []
-        if before is None or before[0].boot != permit.boot or before[0].counter < permit.counter:
-            self._recon = (permit, now_ns)
+        if permit.account == self.account_id:
+            self._recon.on_permit(permit, now_ns)
         return []
 
     def on_halt(self, sequence: int, source: str, halt: HaltV1) -> list[Effect]:
@@ -219,6 +228,17 @@ class RiskguardCore:
             area.on_read_failed(reason, now_ns)
         return [Log("VENUE_ERROR", "the venue could not be read", fields={"reason": reason})]
 
+    def on_exchange(self, status: ExchangeStatus, now_ns: int) -> list[Effect]:
+        """Take whether exchange and shards trade."""
+        for area in self.areas:
+            area.on_exchange(status, now_ns)
+        return []
+
+    def on_exchange_clock(self, bounds: ClockBounds, now_ns: int) -> list[Effect]:
+        """Take what an answer of the exchange proves about its clock."""
+        self.areas.health.on_exchange_clock(bounds, now_ns)
+        return []
+
     # What goes out ---------------------------------------------------------------------------------
 
     def on_tick(self, now_ns: int, now_ms: int) -> list[Effect]:
@@ -232,6 +252,7 @@ class RiskguardCore:
             area.on_tick(now_ns, now_ms)
         self._judge(now_ns, now_ms)
         effects += self._on_fired(now_ns, now_ms)
+        effects += self._warn()
         effects += self._lane(now_ns)
         effects += self._store_heard(now_ns)
         started_ns = self._read_started_ns
@@ -288,7 +309,14 @@ class RiskguardCore:
 
     def _judge(self, now_ns: int, now_ms: int) -> None:
         self.standing = judge(
-            self.account, self.areas, self.leader, self._recon, self.limits, self.patience, now_ns, now_ms
+            self.account,
+            self.areas,
+            self.leader,
+            self._recon.newest,
+            self.limits,
+            self.patience,
+            now_ns,
+            now_ms,
         )
 
     def _on_fills(self, fills: tuple[VenueFill, ...], now_ns: int) -> None:
@@ -334,6 +362,13 @@ class RiskguardCore:
                 effects += self._halt(halt, now_ns, "RISK_HALT")
         self._red = red
         return effects
+
+    def _warn(self) -> list[Effect]:
+        """Tell each warning once while it stays."""
+        warnings = self.standing.view.health.warnings
+        new = [text for key, text in warnings.items() if key not in self._warned]
+        self._warned = frozenset(warnings)
+        return [Log("RISK_WARNING", text) for text in new]
 
     def _must_halt(self, name: str, now_ns: int) -> bool:
         halted_ns = self._halted_ns.get(name)

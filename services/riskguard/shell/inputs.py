@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final, TypeVar
 
 from libs.common.bus.api import Bus, BusError, Handler, Message
@@ -72,7 +73,7 @@ class Inputs:
         for family in ("recon.clear", "recon.drift"):
             subject = of.of(family, core.account_id)
             await self._bus.each(subject, self._on(ReconResultV1, lambda _, r: core.on_recon(r, now())))
-        await self._follow("exec.epoch", EpochV1, lambda m, e: core.on_epoch(e, m.sequence, now()))
+        await self._follow("exec.epoch", EpochV1, lambda m, e: core.on_epoch(e, m.sequence, _ms(m), now()))
         await self._follow("exec.group", OrderGroupV1, lambda _, g: core.on_group(g))
         since = core.leader.epoch_sequence or 1
         await self._follow("order", OrderV1, lambda _, o: core.on_order(o, now()), from_sequence=since)
@@ -182,3 +183,8 @@ class Inputs:
         self.malformed += 1
         self._metrics.count("malformed_total", source="bus", kind=kind)
         self._log.once(kind, "MALFORMED", str(error), subject=message.subject)
+
+
+def _ms(message: Message) -> int:
+    """Return when the stream stored a message, Unix milliseconds."""
+    return int(datetime.fromisoformat(message.stored_at).timestamp() * 1_000) if message.stored_at else 0

@@ -89,11 +89,15 @@ class RiskguardApp:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        self._venue.watch_clock(
+            lambda bounds: self._perform(self._core.on_exchange_clock(bounds, self._mono()))
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(self._inputs.control(), name="control")
             group.create_task(self._give_permits(), name="permits")
             group.create_task(self._store_halts(), name="halts")
             group.create_task(self._read_venue(), name="venue")
+            group.create_task(self._ask_exchange(), name="exchange")
             group.create_task(self._stop_orders(), name="emergency")
             group.create_task(self._store_audits(), name="audits")
             group.create_task(self._run_feed(self._on_feed), name="feed")
@@ -181,6 +185,18 @@ class RiskguardApp:
                 self._perform(self._core.on_read_failed(f"{type(e).__name__}: {e}"[:300], self._mono()))
                 continue
             self._perform(self._core.on_reading(reading, self._mono()))
+
+    async def _ask_exchange(self) -> None:
+        pause_s = self._rt.config.timing.exchange_ms / 1_000
+        while True:
+            try:
+                status = await self._venue.exchange()
+            except VenueError as e:
+                # The core counts the silence; a listing that fails says so itself.
+                self._rt.log.once("exchange_status", "VENUE_ERROR", f"{type(e).__name__}: {e}"[:300])
+            else:
+                self._perform(self._core.on_exchange(status, self._mono()))
+            await asyncio.sleep(pause_s)
 
     async def _stop_orders(self) -> None:
         while True:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from libs.common.kalshi.canceller import Canceller
-from libs.common.kalshi.model import Accepted, Outcome
+from libs.common.kalshi.model import Accepted, ExchangeStatus, Outcome
 from libs.common.kalshi.rest import VenueReader
+from libs.common.kalshi.server_clock import ClockBounds
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
 from services.riskguard.core.emergency import CancelAll, TriggerGroups
@@ -39,6 +41,18 @@ class VenueHands:
         settlements = await self._reader.settlements()
         fills = await self._reader.fills(min_ts)
         return Reading(started_ns, tuple(orders), tuple(fills), tuple(positions), tuple(settlements))
+
+    async def exchange(self) -> ExchangeStatus:
+        """Return whether the exchange and its shards trade.
+
+        Raises:
+            VenueError: It does not say.
+        """
+        return await self._reader.exchange_status()
+
+    def watch_clock(self, take: Callable[[ClockBounds], None]) -> None:
+        """Hand over what every answer to a reading proves about the venue's clock."""
+        self._reader.watch_clock(take)
 
     async def stop_orders(self, act: TriggerGroups | CancelAll) -> bool:
         """Do what the emergency lane wants and return whether the venue confirmed all of it."""

@@ -6,12 +6,17 @@ from typing import Final
 
 from services.riskguard.core.triggers.api_error_rate import ApiErrorRate
 from services.riskguard.core.triggers.base import Trigger
+from services.riskguard.core.triggers.build_mismatch import BuildMismatch
+from services.riskguard.core.triggers.clock_skew import ClockSkew
+from services.riskguard.core.triggers.clock_step import ClockStep
 from services.riskguard.core.triggers.contract_rate import ContractRate
 from services.riskguard.core.triggers.daily_loss import DailyLoss
 from services.riskguard.core.triggers.drawdown import Drawdown
+from services.riskguard.core.triggers.exchange_pause import ExchangePause
 from services.riskguard.core.triggers.executor_silence import ExecutorSilence
 from services.riskguard.core.triggers.exposure_limit import account_exposure, event_exposure, market_exposure
 from services.riskguard.core.triggers.fill_rate import FillRate
+from services.riskguard.core.triggers.loop_lag import LoopLag
 from services.riskguard.core.triggers.message_rate import MessageRate
 from services.riskguard.core.triggers.order_rate import OrderRate
 from services.riskguard.core.triggers.order_to_trade import OrderToTrade
@@ -20,7 +25,9 @@ from services.riskguard.core.triggers.position_limit import PositionLimit
 from services.riskguard.core.triggers.rate_limited import RateLimited
 from services.riskguard.core.triggers.recon_permit import ReconPermit
 from services.riskguard.core.triggers.repeated_execution import RepeatedExecution
+from services.riskguard.core.triggers.restart_loop import RestartLoop
 from services.riskguard.core.triggers.self_trade import SelfTrade
+from services.riskguard.core.triggers.service_silence import ServiceSilence
 from services.riskguard.core.triggers.stale_books import StaleBooks
 from services.riskguard.core.triggers.unknown_age import UnknownAge
 
@@ -45,4 +52,11 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
     StaleBooks(),
     ExecutorSilence(),
     ReconPermit(),
+    ServiceSilence(),
+    ClockStep(),
+    ClockSkew(),
+    LoopLag(),
+    ExchangePause(),
+    RestartLoop(),
+    BuildMismatch(),
 )

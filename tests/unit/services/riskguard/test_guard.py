@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 import pytest
 
-from libs.common.kalshi.model import FeedHeard, OwnFill
+from libs.common.kalshi.model import OwnFill
 from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import OrderGroupV1
 from libs.common.runtime.latch_file import UNSTORED, LatchWord
-from services.riskguard.core.account import Account
-from services.riskguard.core.areas import Areas
 from services.riskguard.core.core import RiskguardCore
-from services.riskguard.core.day import TradingDay
-from services.riskguard.core.effects import Effect, Halt
 from services.riskguard.core.emergency import CancelAll, EmergencyLane, Leader, TriggerGroups
-from services.riskguard.core.judge import Patience
-from services.riskguard.core.latches import Latches, WriteLatch
+from services.riskguard.core.latches import WriteLatch
 from services.riskguard.core.limits import Limits
-from services.riskguard.core.marks import Marks
-from services.riskguard.core.open_orders import OpenOrders
-from services.riskguard.core.reading import Reading
-from services.riskguard.core.resume import ResumeDesk
+from tests.support import guards
+from tests.support.guards import RESUME, guard, halts
 from tests.support.riskguard_limits import limits
 from tests.support.truth_builders import NOW_MS, S, epoch_event, venue_fill
 
-RUNNING = LatchWord(is_halted=False, halt_sequence=1, reason="")
 ABSENT = LatchWord(is_halted=True, halt_sequence=0, reason="no local latch file")
-RESUME = ResumeV1(halt_sequence=1, nonce="n", reason="r", by="ann", expires_ms=0)
 LIMITS = limits(daily_loss_e6=10**9, drawdown_e6=10**9, position_e2=1_000, orders_per_minute=100)
 
 
-def guard(word: LatchWord = RUNNING, limits: Limits = LIMITS) -> RiskguardCore:
-    return RiskguardCore(
-        account_id="main",
-        limits=limits,
-        patience=Patience(2 * S, 10 * S, 2 * S, 5_000, 3 * S),
-        account=Account(TradingDay(ZoneInfo("UTC"), 0), Marks(5 * S), OpenOrders("sim")),
-        latches=Latches(word),
-        leader=Leader(0),
-        lane=EmergencyLane(3 * S, S),
-        desk=ResumeDesk(60 * S),
-        areas=Areas.under(limits),
-    )
-
-
 def running_guard(limits: Limits = LIMITS) -> RiskguardCore:
-    """Return a guard that was resumed and has heard from everybody just now."""
-    core = guard(limits=limits)
-    core.on_halt(1, "init", HaltV1(reason="born halted"))
-    core.on_resume(2, RESUME)
-    core.on_control_readable()
-    core.on_reading(Reading(0, (), (), (), ()), 0)
-    core.on_feed(FeedHeard(NOW_MS), 0)
-    core.on_recon_permit(PermitV1(issuer="r", boot="b", counter=1, account="main", is_open=True), 0)
-    core.on_tick(0, NOW_MS)
-    return core
-
-
-def halts(effects: list[Effect]) -> list[Halt]:
-    return [effect for effect in effects if isinstance(effect, Halt)]
+    return guards.running_guard(limits)
 
 
 def test_the_permit_opens_when_everything_is_known_and_good() -> None:

@@ -1,0 +1,89 @@
+"""How often services start: a crash loop is a halt, not a nuisance (F14).
+
+Rules of the file:
+
+* A start is a new run or instance, or a heartbeat counter that begins again.
+* Starts are counted per service as one process would have them: those that died
+  within the window, and one that lives. Four replicas that start together are one
+  start, a rolling restart is none, and the fourth start of a lone process is four.
+* An instance first heard with a high counter started that many beats ago: our own
+  restart does not make everybody young.
+* The executor's epochs count beside its heartbeats, the larger of the two, by the
+  time at which the stream stored them: they are there after our own restart, when
+  every earlier heartbeat is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from libs.common.messages.health import BeatV1
+
+BEAT_NS: Final = 500_000_000
+"""How often a process says its counter (`libs/common/bus/echo.py`)."""
+LIVING_NS: Final = 1_500_000_000
+"""Silent for longer, an instance is dead: it hears itself or ends after as much."""
+EXECUTOR: Final = "executor"
+_BOOTS_KEPT: Final = 64
+_SERVICES_MAX: Final = 32
+_MS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Boot:
+    """One start of one instance."""
+
+    instance: str
+    run: str
+    born_ns: int
+    heard_ns: int
+    counter: int
+
+
+@dataclass(slots=True)
+class Boots:
+    """The starts of all services within ``window_ms``."""
+
+    window_ms: int
+    _boots: dict[str, deque[Boot]] = field(default_factory=dict)
+    _epochs_ms: dict[int, int] = field(default_factory=dict)
+    """Epoch number to when it was stored."""
+
+    def on_beat(self, beat: BeatV1, now_ns: int) -> None:
+        """Take a heartbeat."""
+        boots = self._boots.get(beat.service)
+        if boots is None:
+            if len(self._boots) >= _SERVICES_MAX:
+                return
+            boots = self._boots[beat.service] = deque(maxlen=_BOOTS_KEPT)
+        known = next((boot for boot in reversed(boots) if boot.instance == beat.instance), None)
+        if known is None or known.run != beat.run or beat.counter < known.counter:
+            boots.append(Boot(beat.instance, beat.run, now_ns - beat.counter * BEAT_NS, now_ns, beat.counter))
+            return
+        known.heard_ns, known.counter = now_ns, beat.counter
+
+    def on_epoch(self, number: int, stored_ms: int) -> None:
+        """Take an executor's epoch, stored ones from before our start included; each counts once."""
+        self._epochs_ms[number] = stored_ms
+        if len(self._epochs_ms) > _BOOTS_KEPT:
+            del self._epochs_ms[min(self._epochs_ms)]
+
+    def counts(self, now_ns: int, now_ms: int) -> dict[str, int]:
+        """Return how often each service started within the window."""
+        counts = {service: self._count(boots, now_ns) for service, boots in self._boots.items()}
+        epochs = sum(now_ms - stored_ms <= self.window_ms for stored_ms in self._epochs_ms.values())
+        if epochs:
+            counts[EXECUTOR] = max(epochs, counts.get(EXECUTOR, 0))
+        return counts
+
+    def _count(self, boots: deque[Boot], now_ns: int) -> int:
+        window_ns = self.window_ms * _MS
+        young = [boot for boot in boots if now_ns - boot.born_ns <= window_ns]
+        # A process that began again under its own name has ended before, however lately it was heard.
+        newest = {boot.instance: boot for boot in boots}
+        living = [
+            boot for boot in young if newest[boot.instance] is boot and now_ns - boot.heard_ns <= LIVING_NS
+        ]
+        return len(young) - len(living) + bool(living)
