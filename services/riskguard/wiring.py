@@ -31,6 +31,8 @@ from services.riskguard.shell.service import RiskguardApp
 from services.riskguard.shell.venue import VenueHands
 
 CHANNELS = ("fill", "user_orders")
+LANE_ANSWER_S = 1.0
+"""A trigger or cancel without an answer is sent again after this; it may well have been done."""
 _MS = 1_000_000
 
 
@@ -45,7 +47,9 @@ def wire(runtime: Runtime[Config]) -> App:
     signer = Signer.from_file(venue.key_id, Path(venue.key_file))
     reader = VenueReader(venue.rest_url, make_transport(venue.rest_url), signer, clock)
     # Its own connections: a cancel in an emergency waits behind no listing.
-    canceller = Canceller(venue.rest_url, make_transport(venue.rest_url), signer, clock)
+    canceller = Canceller(
+        venue.rest_url, make_transport(venue.rest_url), signer, clock, deadline_s=LANE_ANSWER_S
+    )
     latch_file = LatchFile(Path(runtime.common.state_dir), "riskguard")
     timing = config.timing
     account = Account(

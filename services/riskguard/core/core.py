@@ -34,7 +34,7 @@ from libs.common.messages.risk import AuditRiskV1, ReconResultV1
 from services.riskguard.core.account import Account
 from services.riskguard.core.areas import Areas
 from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
-from services.riskguard.core.emergency import CancelAll, EmergencyLane, Leader
+from services.riskguard.core.emergency import Done, EmergencyLane, Leader, resting_of
 from services.riskguard.core.judge import Patience, Standing, consequences, judge
 from services.riskguard.core.latches import Latches
 from services.riskguard.core.limits import Limits
@@ -278,9 +278,9 @@ class RiskguardCore:
             nonce,
         )
 
-    def on_lane_failed(self) -> list[Effect]:
-        """Take the news that the venue did not confirm what the emergency lane did."""
-        self.lane.on_failed()
+    def on_lane_done(self, done: Done) -> list[Effect]:
+        """Take what the venue said to an act of the emergency lane."""
+        self.lane.on_done(done)
         return []
 
     def on_resumed(self, executed: Execute) -> list[Effect]:
@@ -415,14 +415,17 @@ class RiskguardCore:
 
     def _lane(self, now_ns: int) -> list[Effect]:
         leader, orders = self.leader, self.account.orders
-        act = self.lane.step(
-            now_ns - leader.heard_ns, orders.seen_ours(), orders.claimed_ours(), leader.groups(), now_ns
-        )
-        if act is None:
+        read_ns = self.account.read_ns
+        is_blind = self._feed_heard_ns is None and (read_ns is None or read_ns < leader.heard_ns)
+        resting = resting_of(orders.ours(), orders.claimed_ours(), is_blind=is_blind)
+        acts = self.lane.step(now_ns - leader.heard_ns, resting, leader.groups(), now_ns)
+        if not acts:
             return []
-        text = act.reason if isinstance(act, CancelAll) else f"trigger {len(act.groups)} order groups"
-        log = Log("RISK_TRIGGER", f"emergency lane: {text}", "CRITICAL", {"rung": self.lane.rungs})
-        return [act, log] if self._is_reading else [act, log, self._read(now_ns)]
+        logs = [
+            Log("RISK_TRIGGER", f"emergency lane: {act}", "CRITICAL", {"try": self.lane.tries})
+            for act in acts
+        ]
+        return [*acts, *logs] if self._is_reading else [*acts, *logs, self._read(now_ns)]
 
     def _read(self, now_ns: int) -> Read:
         self._is_reading, self._read_started_ns = True, now_ns

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from libs.common.messages.control import HaltV1
 from libs.common.messages.risk import AuditRiskV1
-from services.riskguard.core.emergency import CancelAll, TriggerGroups
+from services.riskguard.core.emergency import Act
 from services.riskguard.core.latches import WriteLatch
 
 
@@ -47,4 +47,4 @@ class Log:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-Effect = Halt | Read | Audit | Log | WriteLatch | TriggerGroups | CancelAll
+Effect = Halt | Read | Audit | Log | WriteLatch | Act

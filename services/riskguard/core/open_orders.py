@@ -93,9 +93,13 @@ class OpenOrders:
                 )
         return {market: tuple(orders) for market, orders in found.items()}
 
+    def ours(self) -> list[VenueOrder]:
+        """Return the orders of ours that the venue shows us."""
+        return [order for order, _ in self._seen.values() if self._is_ours(order)]
+
     def seen_ours(self) -> int:
         """Return how many orders of ours the venue shows us."""
-        return sum(self._is_ours(order) for order, _ in self._seen.values())
+        return len(self.ours())
 
     def claimed_ours(self) -> int:
         """Return how many more the executor said it had, or may have."""

@@ -28,7 +28,7 @@ from libs.common.runtime.latch_file import LatchFile
 from services.riskguard.config import Config
 from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
-from services.riskguard.core.emergency import CancelAll, TriggerGroups
+from services.riskguard.core.emergency import Act, CancelAll, CancelOrders, TriggerGroups
 from services.riskguard.core.latches import WriteLatch
 from services.riskguard.core.resume import Execute, ResumeAnswer
 from services.riskguard.shell.inputs import Inputs
@@ -42,6 +42,10 @@ _PERMIT_S: Final = 0.5
 _FIGURES_S: Final = 1.0
 _RETRY_S: Final = 1.0
 _STORE_S: Final = 4.0
+_LANE_S: Final = 8.0
+"""How long an end waits for the emergency lane; less than the process may take to end."""
+_LANE_LOOK_S: Final = 0.05
+_LANE_PULSE_S: Final = 0.1
 _MS = 1_000_000
 
 
@@ -73,7 +77,7 @@ class RiskguardApp:
         )
         self._outputs = Outputs(core, runtime.bus, runtime.subjects, runtime.clock, runtime.log, self._boot)
         self._reads: asyncio.Queue[Read] = asyncio.Queue()
-        self._lane: asyncio.Queue[TriggerGroups | CancelAll] = asyncio.Queue()
+        self._lane: asyncio.Queue[Act] = asyncio.Queue()
         self._halts: asyncio.Queue[Halt] = asyncio.Queue()
         self._audits: asyncio.Queue[Audit] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -111,6 +115,11 @@ class RiskguardApp:
         self._outputs.stopping = reason
         with contextlib.suppress(BusError):
             await self._outputs.permit()
+        # Without a bus nobody would start us again in time: what rests is taken out first.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LANE_S):
+                while self._core.lane.is_at_work:  # noqa: ASYNC110 - the core's word changes with each tick
+                    await asyncio.sleep(_LANE_LOOK_S)
 
     def status(self) -> AppStatus:
         """Return what is held, what it could lose, and why trading may not go on."""
@@ -158,7 +167,8 @@ class RiskguardApp:
             self._perform(self._core.on_tick(self._mono(), self._wall_ms()))
             if self._core.permit(self._mono())[0] != self._outputs.was_open:
                 self._changed.set()
-            await asyncio.sleep(pause_s)
+            # The lane's pulse is quicker while the venue has not confirmed what it asked for.
+            await asyncio.sleep(min(pause_s, _LANE_PULSE_S) if self._core.lane.is_at_work else pause_s)
 
     async def _give_permits(self) -> None:
         while True:
@@ -199,10 +209,13 @@ class RiskguardApp:
             await asyncio.sleep(pause_s)
 
     async def _stop_orders(self) -> None:
-        while True:
-            act = await self._lane.get()
-            if not await self._venue.stop_orders(act):
-                self._perform(self._core.on_lane_failed())
+        # Side by side: an act that the venue leaves hanging must not hold up the next one.
+        async with asyncio.TaskGroup() as group:
+            while True:
+                group.create_task(self._stop_some(await self._lane.get()))
+
+    async def _stop_some(self, act: Act) -> None:
+        self._perform(self._core.on_lane_done(await self._venue.stop_orders(act)))
 
     async def _store_halts(self) -> None:
         """Append halts until they are stored; the core subject meanwhile, which halts as well."""
@@ -250,7 +263,7 @@ class RiskguardApp:
                     self._halts.put_nowait(effect)
                 case Read():
                     self._reads.put_nowait(effect)
-                case TriggerGroups() | CancelAll():
+                case TriggerGroups() | CancelOrders() | CancelAll():
                     self._lane.put_nowait(effect)
                 case Audit():
                     self._audits.put_nowait(effect)

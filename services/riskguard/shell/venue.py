@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from libs.common.kalshi.canceller import Canceller
-from libs.common.kalshi.model import Accepted, ExchangeStatus, Outcome
+from libs.common.kalshi.model import Accepted, ExchangeStatus, Outcome, Refused
 from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.server_clock import ClockBounds
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
-from services.riskguard.core.emergency import CancelAll, TriggerGroups
+from services.riskguard.core.emergency import Act, CancelAll, CancelOrders, Done, TriggerGroups
 from services.riskguard.core.reading import Reading
+
+BATCH: Final = 20
+"""Orders cancelled with one request; the smallest tier's bucket pays for so many."""
+NOT_FOUND: Final = 404
 
 
 class VenueHands:
@@ -54,25 +59,34 @@ class VenueHands:
         """Hand over what every answer to a reading proves about the venue's clock."""
         self._reader.watch_clock(take)
 
-    async def stop_orders(self, act: TriggerGroups | CancelAll) -> bool:
-        """Do what the emergency lane wants and return whether the venue confirmed all of it."""
-        if isinstance(act, CancelAll):
-            outcomes = [await self._canceller.cancel_all()]
-        else:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._canceller.trigger_group(group_id, shard))
-                    for group_id, shard in act.groups
-                ]
-            outcomes = [task.result() for task in tasks]
-        is_confirmed = all(isinstance(outcome, Accepted) for outcome in outcomes)
-        self._note(act, outcomes, is_confirmed=is_confirmed)
-        return is_confirmed
-
-    def _note(self, act: TriggerGroups | CancelAll, outcomes: list[Outcome], *, is_confirmed: bool) -> None:
+    async def stop_orders(self, act: Act) -> Done:
+        """Do one act of the emergency lane and return what the venue confirmed; never raises."""
+        match act:
+            case CancelAll():
+                outcomes = [await self._canceller.cancel_all()]
+                done = Done(act, isinstance(outcomes[0], Accepted))
+            case CancelOrders(orders):
+                chunks = [orders[at : at + BATCH] for at in range(0, len(orders), BATCH)]
+                answers = await asyncio.gather(*(self._canceller.cancel_batch(chunk) for chunk in chunks))
+                outcomes = [outcome for answer in answers for outcome in answer]
+                done = Done(act, all(map(_is_gone, outcomes)))
+            case TriggerGroups(groups):
+                outcomes = await asyncio.gather(
+                    *(self._canceller.trigger_group(group_id, shard) for group_id, shard in groups)
+                )
+                left = tuple(
+                    group for group, outcome in zip(groups, outcomes, strict=True) if not _is_gone(outcome)
+                )
+                done = Done(act, not left, left)
         self._log.event(
             "ORDER_CANCEL",
             f"emergency lane: {act}",
-            level="WARNING" if is_confirmed else "ERROR",
-            outcomes=[repr(outcome) for outcome in outcomes],
+            level="WARNING" if done.is_confirmed else "ERROR",
+            outcomes=[repr(outcome) for outcome in outcomes[:BATCH]],
         )
+        return done
+
+
+def _is_gone(outcome: Outcome) -> bool:
+    # Nothing can rest in, or join, a group that does not exist; an order that is not there is cancelled.
+    return isinstance(outcome, Accepted) or (isinstance(outcome, Refused) and outcome.status == NOT_FOUND)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from services.simexchange.core.faults import Chance
 from services.simexchange.shell.http_app import HttpApp
 from services.simexchange.shell.rest import ROOT, Receive, Scope, Send
+
+_KEY: Final = b"kalshi-access-key"
 
 
 class Distance:
@@ -40,7 +42,7 @@ class Distant:
         self,
         app: HttpApp,
         distance: Distance,
-        on_arrival: Callable[[str, str], None] = lambda _method, _path: None,
+        on_arrival: Callable[[str, str, str], None] = lambda _method, _path, _key: None,
     ) -> None:
         self._app = app
         self._distance = distance
@@ -51,7 +53,8 @@ class Distant:
         if scope["type"] != "http" or not scope["path"].startswith(ROOT):
             await self._app(scope, receive, send)
             return
-        self._on_arrival(scope["method"], scope["path"])
+        key = next((value for name, value in scope["headers"] if name == _KEY), b"-")
+        self._on_arrival(scope["method"], scope["path"], key.decode("latin-1"))
         if self._distance.is_here:
             await self._app(scope, receive, send)
             return

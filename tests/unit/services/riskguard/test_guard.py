@@ -1,4 +1,4 @@
-"""Latches, emergency lane, permit: what the core decides."""
+"""Latches and permit: what the core decides."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import pytest
 
 from libs.common.kalshi.model import OwnFill
 from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
-from libs.common.messages.execution import OrderGroupV1
 from libs.common.runtime.latch_file import UNSTORED, LatchWord
 from services.riskguard.core.core import RiskguardCore
-from services.riskguard.core.emergency import CancelAll, EmergencyLane, Leader, TriggerGroups
 from services.riskguard.core.latches import WriteLatch
 from services.riskguard.core.limits import Limits
 from tests.support import guards
 from tests.support.guards import RESUME, guard, halts
 from tests.support.riskguard_limits import limits
-from tests.support.truth_builders import NOW_MS, S, epoch_event, venue_fill
+from tests.support.truth_builders import NOW_MS, S, venue_fill
 
 ABSENT = LatchWord(is_halted=True, halt_sequence=0, reason="no local latch file")
 LIMITS = limits(daily_loss_e6=10**9, drawdown_e6=10**9, position_e2=1_000, orders_per_minute=100)
@@ -145,50 +143,6 @@ def test_a_replayed_permit_is_void() -> None:
     core.on_recon_permit(PermitV1(issuer="r", boot="b", counter=1, account="main", is_open=True), 2)
     core.on_tick(3, NOW_MS)
     assert any("drift" in reason for reason in core.permit(3)[1])
-
-
-def test_the_lane_waits_for_silence_and_for_orders() -> None:
-    lane = EmergencyLane(3 * S, S)
-    assert lane.step(3 * S, 5, 0, (("g", 0),), 0) is None
-    assert lane.step(3 * S + 1, 0, 0, (("g", 0),), 0) is None
-    assert lane.step(3 * S + 1, 5, 0, (("g", 0),), 0) == TriggerGroups((("g", 0),))
-
-
-def test_the_lane_cancels_all_what_a_trigger_left_and_goes_on() -> None:
-    lane = EmergencyLane(3 * S, S)
-    lane.step(4 * S, 5, 0, (("g", 0),), 0)
-    assert lane.step(4 * S, 5, 0, (("g", 0),), S - 1) is None
-    assert isinstance(lane.step(4 * S, 5, 0, (("g", 0),), S), CancelAll)
-    assert isinstance(lane.step(4 * S, 5, 0, (("g", 0),), 2 * S), CancelAll)
-    assert lane.step(4 * S, 0, 3, (("g", 0),), 3 * S) is None
-
-
-def test_a_trigger_that_the_venue_did_not_confirm_is_followed_by_cancel_all() -> None:
-    lane = EmergencyLane(3 * S, S)
-    lane.step(4 * S, 0, 1, (("g", 0),), 0)
-    lane.on_failed()
-    assert isinstance(lane.step(4 * S, 0, 0, (("g", 0),), S), CancelAll)
-
-
-def test_without_a_known_group_the_lane_cancels_all_at_once() -> None:
-    assert isinstance(EmergencyLane(3 * S, S).step(4 * S, 0, 1, (), 0), CancelAll)
-
-
-def test_a_standby_does_not_speak_for_the_leader() -> None:
-    leader = Leader(0)
-    leader.on_epoch(epoch_event(holder="a"), 1, 0)
-    leader.on_beat("b", 1)
-    assert leader.heard_ns == 1
-    leader.on_beat("a", 2)
-    leader.on_beat("b", 3)
-    assert leader.heard_ns == 2
-
-
-def test_only_the_newest_epochs_groups_are_triggered() -> None:
-    leader = Leader(0)
-    for epoch, name in ((1, "old"), (2, "new-0"), (2, "new-2")):
-        leader.on_group(OrderGroupV1(account="main", epoch=epoch, shard=0, order_group_id=name, limit_e2=1))
-    assert [group for group, _ in leader.groups()] == ["new-0", "new-2"]
 
 
 def test_a_file_that_cannot_be_read_is_no_leave_to_trade() -> None:
