@@ -21,7 +21,6 @@ from services.riskguard.core.emergency import (
     resting_of,
 )
 from services.riskguard.core.reading import Reading
-from tests.support.resumes import UNSIGNED, admission
 from tests.support.guards import guard
 from tests.support.truth_builders import NOW_MS, S, epoch_event, order_event, venue_order
 
