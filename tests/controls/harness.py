@@ -20,6 +20,8 @@ BOUND_MS: Final = 1_000
 """From the condition's being visible to a closed gate (D-121)."""
 _LATE_S: Final = 10.0
 _GATE, _PERMIT = "gate", "permit"
+_STOPPED: Final = ("halted", "reduce_only")
+"""What the executor says once it took a halt of either level."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ async def _closed(rig: Rig, trigger: Trigger, measured_at: str, provoked_s: floa
     )
     if trigger.is_latching and measured_at == _GATE:
         await rig.until(
-            lambda: watch.newest is not None and watch.newest.state == "halted",
+            lambda: watch.newest is not None and watch.newest.state in _STOPPED,
             f"{trigger.name}: an executor that says halted",
             _LATE_S,
             poll_s=0.02,

@@ -303,7 +303,7 @@ class RiskguardCore:
         """Return whether exits may leave: nothing but a halt at level ``reduce_only`` stands against it."""
         state = self.latches.state()
         is_halted = state.is_halted and state.level is not GateState.REDUCE_ONLY
-        return not is_halted and not self.latches.is_local and not self._pauses(now_ns)
+        return not is_halted and not self.latches.is_local and not self._pauses(now_ns, for_exits=True)
 
     # Below: how ------------------------------------------------------------------------------------
 
@@ -324,8 +324,8 @@ class RiskguardCore:
             for area in self.areas:
                 area.on_fill(fill, now_ns)
 
-    def _pauses(self, now_ns: int) -> list[str]:
-        """Return why trading may not go on although nobody halted."""
+    def _pauses(self, now_ns: int, *, for_exits: bool = False) -> list[str]:
+        """Return why trading may not go on although nobody halted; red at reduce-only lets exits go."""
         reasons: list[str] = []
         if not self.limits.trading_enabled:
             reasons.append("trading_enabled is false")
@@ -335,7 +335,9 @@ class RiskguardCore:
             reasons.append("the account was read too long ago")
         if self._feed_heard_ns is None or now_ns - self._feed_heard_ns > self.patience.listing_fresh_ns:
             reasons.append("own private feed is silent")
-        reasons.extend(f.text for f in self.standing.fired if f.trigger not in self._overruled)
+        red = [fired for fired in self.standing.fired if fired.trigger not in self._overruled]
+        lets_exits = (GateState.REDUCE_ONLY,) if for_exits else ()
+        reasons.extend(fired.text for fired in red if fired.level not in lets_exits)
         return reasons
 
     def _standing_causes(self) -> tuple[Fired, ...]:
