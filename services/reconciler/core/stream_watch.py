@@ -20,7 +20,6 @@ from services.reconciler.core.listing_view import ListingView
 from services.reconciler.core.settle import Key
 from services.reconciler.core.witness import SILENT, FillKey, Name, is_ours_in
 
-_MS: Final = 1_000_000
 _NO_LIMIT_MS: Final = 2**62
 
 
@@ -38,7 +37,7 @@ def glance(  # noqa: PLR0917 - two streams, what is known of the venue, one inst
     if heard is SILENT:
         return ()
     # The feed tells changes: what stood before it connected it was never told.
-    unheard = executor.orders_before(drop_copy.connected_ns + settle_ms * _MS) - (heard.orders or {}).keys()
+    unheard = executor.orders_before(drop_copy.connected_ns) - (heard.orders or {}).keys()
     claims = executor.positions(now_ns)
     witnesses = {
         Name.EXECUTOR: replace(
