@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,7 +56,7 @@ def worst_by_force(found: list[Holding], states: list[tuple[bool, ...]]) -> int:
 
 
 @given(holdings(exclusive=True, count_max=8))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_an_exclusive_event_loses_at_most_its_worst_state(found: list[Holding]) -> None:
     count = len(found)
     states = [tuple(i == winner for i in range(count)) for winner in range(count + 1)]
@@ -63,10 +64,42 @@ def test_an_exclusive_event_loses_at_most_its_worst_state(found: list[Holding]) 
 
 
 @given(holdings(exclusive=False, count_max=4))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_outcomes_that_do_not_exclude_each_other_may_all_lose(found: list[Holding]) -> None:
     states = list(itertools.product((False, True), repeat=len(found)))
     assert exposures(found).events["E"] == worst_by_force(found, states)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ST"), st.booleans(), holdings(exclusive=True, count_max=3)),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_a_series_loses_what_the_worst_states_of_its_events_lose_together(
+    drawn: list[tuple[str, bool, list[Holding]]],
+) -> None:
+    events = {
+        f"E{at}": (
+            series,
+            exclusive,
+            [replace(h, event=f"E{at}", series=series, is_exclusive=exclusive) for h in held],
+        )
+        for at, (series, exclusive, held) in enumerate(drawn)
+    }
+    expected: dict[str, int] = {}
+    for series, exclusive, held in events.values():
+        count = len(held)
+        if exclusive:
+            states = [tuple(i == winner for i in range(count)) for winner in range(count + 1)]
+        else:
+            states = list(itertools.product((False, True), repeat=count))
+        expected[series] = expected.get(series, 0) + worst_by_force(held, states)
+    found = exposures(holding for _, _, held in events.values() for holding in held)
+    assert dict(found.series) == expected
+    assert sum(found.series.values()) == found.account_e6
 
 
 @given(holdings(exclusive=True, count_max=4))

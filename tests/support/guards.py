@@ -52,6 +52,7 @@ def running_guard(limits: Limits = WIDE) -> RiskguardCore:
     core.on_halt(1, "init", HaltV1(reason="born halted"))
     core.on_resume(2, RESUME)
     core.on_control_readable()
+    core.on_memory(None)
     core.on_reading(reading(), 0)
     core.on_feed(FeedHeard(NOW_MS), 0)
     core.on_recon_permit(permit(1), 0)

@@ -12,7 +12,27 @@ from services.riskguard.core.limits import Limits
 from services.riskguard.core.money.limits import MoneyLimits
 from services.riskguard.core.slow.limits import SlowLimits
 
-MONEY: Final = MoneyLimits()
+MONEY: Final = MoneyLimits(
+    losses_max=50,
+    losses_window=50,
+    losses_within_ms=86_400_000,
+    losses_min_e6=10**12,
+    balance_drop_e6=10**12,
+    shard_drop_e6=10**12,
+    slippage_e4=10_000,
+    slippage_fills=100,
+    slippage_fills_min=10,
+    slippage_within_ms=600_000,
+    markout_e4=10_000,
+    markout_after_ms=1_000,
+    markout_fills=100,
+    markout_fills_min=10,
+    markout_within_ms=600_000,
+    event_position_e2=10**9,
+    series_position_e2=10**9,
+    account_position_e2=10**9,
+    series_exposure_e6=10**12,
+)
 CONDUCT: Final = ConductLimits(
     fills_per_minute=10**6,
     contracts_per_minute_e2=10**9,
@@ -65,3 +85,8 @@ def limits(**changes: object) -> Limits:
 def health(**changes: object) -> Limits:
     """Return wide limits with these of the machinery changed."""
     return limits(health=msgspec.structs.replace(HEALTH, **changes))
+
+
+def money(**changes: object) -> Limits:
+    """Return wide limits with these of the money area changed."""
+    return limits(money=msgspec.structs.replace(MONEY, **changes))

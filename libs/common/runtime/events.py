@@ -80,6 +80,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "RISK_TRIGGER": "a risk rule fired",
         "RISK_CLEARED": "a risk rule cleared",
         "RISK_WARNING": "what people should know and no risk rule fires for yet",
+        "STATE_READ": "whether the riskguard goes on from what it stored of this day",
         "RECON_CLEAR": "the witnesses agree",
         "RECONCILIATION_RESULT": "what a comparison of the three witnesses found",
         "RECON_DRIFT": "the witnesses disagree",

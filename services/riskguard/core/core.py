@@ -30,14 +30,16 @@ from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
 from libs.common.messages.health import BeatV1, StatusV1
 from libs.common.messages.market import MarketV1, TopV1
-from libs.common.messages.risk import AuditRiskV1, ReconResultV1
+from libs.common.messages.risk import AuditRiskV1, ReconResultV1, RiskStateV1
 from services.riskguard.core.account import Account
 from services.riskguard.core.areas import Areas
-from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
+from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, ReadBalance, Remember
 from services.riskguard.core.emergency import Done, EmergencyLane, Leader, resting_of
 from services.riskguard.core.judge import Patience, Standing, consequences, judge
 from services.riskguard.core.latches import Latches
 from services.riskguard.core.limits import Limits
+from services.riskguard.core.memory import Memory
+from services.riskguard.core.money.balance import BalanceReading
 from services.riskguard.core.reading import Reading
 from services.riskguard.core.recon_word import ReconWord
 from services.riskguard.core.resume import Execute, ResumeAnswer, ResumeDesk
@@ -64,6 +66,7 @@ class RiskguardCore:
     lane: EmergencyLane
     desk: ResumeDesk
     areas: Areas
+    memory: Memory = field(default_factory=Memory)
     standing: Standing = field(default_factory=Standing)
     halts: int = 0
     failed_reads: int = 0
@@ -239,12 +242,33 @@ class RiskguardCore:
         self.areas.health.on_exchange_clock(bounds, now_ns)
         return []
 
+    def on_balance(self, reading: BalanceReading, now_ns: int) -> list[Effect]:
+        """Take a look at our money and everything that was moved."""
+        self.areas.money.on_balance(reading, self.account, now_ns)
+        return []
+
+    def on_balance_failed(self, reason: str) -> list[Effect]:
+        """Take the news that the balance could not be read: the last one is kept."""
+        self.areas.money.on_balance_failed(reason)
+        return []
+
+    def on_memory(self, state: RiskStateV1 | None) -> list[Effect]:
+        """Take the newest stored state, None if none was ever stored."""
+        is_used = self.memory.on_read(state, self.account_id, self.account, self.areas.money.balances)
+        text = "the day goes on from the stored state" if is_used else "no state of this day is stored"
+        return [Log("STATE_READ", text, "INFO", {"day_ms": self.account.day_ms})]
+
+    def on_memory_unreadable(self, why: str) -> list[Effect]:
+        """Say that the stored state could not be read: the permit stays closed."""
+        self.memory.on_unreadable(why)
+        return []
+
     # What goes out ---------------------------------------------------------------------------------
 
     def on_tick(self, now_ns: int, now_ms: int) -> list[Effect]:
         """Evaluate everything; the pulse of the service."""
         effects: list[Effect] = []
-        if self.account.begin_day_if_due(now_ms):
+        if self.account.begin_day_if_due(now_ms, now_ns):
             for area in self.areas:
                 area.begin_day(self.account.day_ms)
         self._expire_overrules(now_ms)
@@ -255,6 +279,13 @@ class RiskguardCore:
         effects += self._warn()
         effects += self._lane(now_ns)
         effects += self._store_heard(now_ns)
+        if self.areas.money.must_read(now_ns):
+            effects.append(ReadBalance())
+        state = self.memory.due(
+            self.account_id, self.account, self.areas.money.balances, now_ns, now_ms
+        )
+        if state is not None:
+            effects.append(Remember(state))
         started_ns = self._read_started_ns
         if not self._is_reading and (started_ns is None or now_ns - started_ns >= self.patience.listing_ns):
             effects.append(self._read(now_ns))
@@ -317,6 +348,7 @@ class RiskguardCore:
             self.patience,
             now_ns,
             now_ms,
+            is_remembered=self.memory.is_read,
         )
 
     def _on_fills(self, fills: tuple[VenueFill, ...], now_ns: int) -> None:

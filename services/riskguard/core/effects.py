@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from libs.common.messages.control import HaltV1
-from libs.common.messages.risk import AuditRiskV1
+from libs.common.messages.risk import AuditRiskV1, RiskStateV1
 from services.riskguard.core.emergency import Act
 from services.riskguard.core.latches import WriteLatch
 
@@ -38,6 +38,18 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadBalance:
+    """Read the balance, and what was moved by transfers, deposits and withdrawals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Store what a restart must not forget; a newer one replaces it."""
+
+    state: RiskStateV1
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write one line."""
 
@@ -47,4 +59,4 @@ class Log:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-Effect = Halt | Read | Audit | Log | WriteLatch | Act
+Effect = Halt | Read | ReadBalance | Remember | Audit | Log | WriteLatch | Act

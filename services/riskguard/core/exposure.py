@@ -38,6 +38,7 @@ class Holding:
         positions: Signed quantity and cost (E6), once for each witness that tells another story; the worst
             of them counts.
         orders: Everything that may still fill, unknown orders included.
+        series: Its series; events of one series may all go wrong together.
     """
 
     market: str
@@ -45,6 +46,7 @@ class Holding:
     is_exclusive: bool
     positions: tuple[tuple[int, int], ...]
     orders: tuple[RestingOrder, ...] = ()
+    series: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Exposures:
     markets: Mapping[str, int] = field(default_factory=dict)
     events: Mapping[str, int] = field(default_factory=dict)
     account_e6: int = 0
+    series: Mapping[str, int] = field(default_factory=dict)
 
 
 def outcomes_e6(holding: Holding) -> tuple[int, int]:
@@ -69,20 +72,25 @@ def outcomes_e6(holding: Holding) -> tuple[int, int]:
 
 
 def exposures(holdings: Iterable[Holding]) -> Exposures:
-    """Return the worst-case loss of each market, each event and the account."""
+    """Return the worst-case loss of each market, each event, each series and the account."""
     markets: dict[str, int] = {}
     by_event: dict[str, list[tuple[int, int]]] = {}
     exclusive: dict[str, bool] = {}
+    series_of: dict[str, str] = {}
     for holding in holdings:
         at_no, at_yes = outcomes_e6(holding)
         markets[holding.market] = max(0, -min(at_no, at_yes))
         by_event.setdefault(holding.event, []).append((at_no, at_yes))
         exclusive[holding.event] = exclusive.get(holding.event, True) and holding.is_exclusive
+        series_of[holding.event] = holding.series
     events = {
         event: max(0, -(_worst_exclusive(outcomes) if exclusive[event] else sum(map(min, outcomes))))
         for event, outcomes in by_event.items()
     }
-    return Exposures(markets, events, sum(events.values()))
+    series: dict[str, int] = {}
+    for event, worst_e6 in events.items():
+        series[series_of[event]] = series.get(series_of[event], 0) + worst_e6
+    return Exposures(markets, events, sum(events.values()), series)
 
 
 def _worst_exclusive(outcomes: list[tuple[int, int]]) -> int:

@@ -49,6 +49,8 @@ def judge(  # noqa: PLR0917 - all that there is to look at
     patience: Patience,
     now_ns: int,
     now_ms: int,
+    *,
+    is_remembered: bool,
 ) -> Standing:
     """Return how the account stands now.
 
@@ -61,18 +63,22 @@ def judge(  # noqa: PLR0917 - all that there is to look at
         patience: How long silences may last.
         now_ns: Monotonic.
         now_ms: Wall clock, compared with the exchange's stamps.
+        is_remembered: What a restart must not forget has been read.
     """
     holdings = account.holdings()
     worst = exposures(holdings)
-    result = account.result(now_ns)
+    # A day of which the half is known has no result yet; the permit is closed meanwhile.
+    is_known = is_remembered and account.read_ns is not None
+    result = account.result(now_ns) if is_known else Result()
+    positions = {
+        holding.market: max((qty for qty, _ in holding.positions), key=abs)
+        for holding in holdings
+        if any(qty for qty, _ in holding.positions)
+    }
     view = View(
         day_e6=result.day_e6,
         high_water_e6=account.high_water_e6,
-        positions={
-            holding.market: max((qty for qty, _ in holding.positions), key=abs)
-            for holding in holdings
-            if any(qty for qty, _ in holding.positions)
-        },
+        positions=positions,
         market_exposure_e6=worst.markets,
         event_exposure_e6=worst.events,
         account_exposure_e6=worst.account_e6,
@@ -83,7 +89,7 @@ def judge(  # noqa: PLR0917 - all that there is to look at
         executor_silence_ms_max=patience.executor_silence_ns // _MS,
         recon_problem=_recon_problem(recon, patience.recon_silence_ns, now_ns),
         orders_last_minute=account.orders.new_within_a_minute(now_ns),
-        money=areas.money.view(now_ns, now_ms),
+        money=areas.money.view(account, positions, worst, now_ns, now_ms, is_known=is_known),
         conduct=areas.conduct.view(now_ns, now_ms),
         health=areas.health.view(now_ns, now_ms),
         slow=areas.slow.view(now_ns, now_ms),

@@ -4,14 +4,18 @@ Rules of the file:
 
 * Liquidation is the other side's touch; a side that has stayed empty is worth
   nothing, one that just went empty keeps its last price for a moment, because a
-  book whose last level was taken is not yet a worthless position.
+  book whose last level was taken is not yet a worthless position. A price that
+  outlived its side is never better than the side that is there.
 * After the close there is no touch any more: the last one of the open market
-  stays until the venue says what it pays.
+  stays until the venue says what it pays. A dispute takes that back.
+* Where the settlement is told, it is also what liquidation and mid say: there is
+  no other price any more. The settlement mark alone says nothing before that.
 * A market that we never saw has no mark; its position counts at cost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from libs.common.domain.units import DOLLAR_E4
@@ -33,6 +37,7 @@ class _Mark:
     ask_gone_ns: int | None = None
     settles_at_e4: int | None = None
     event: str = ""
+    series: str = ""
     is_exclusive: bool = False
 
 
@@ -42,6 +47,10 @@ class Marks:
 
     empty_grace_ns: int
     _marks: dict[str, _Mark] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return every market ever heard of."""
+        return iter(self._marks)
 
     def on_top(self, top: TopV1, now_ns: int) -> None:
         """Take a touch."""
@@ -54,34 +63,50 @@ class Marks:
         mark.ask_gone_ns = None if top.ask_e4 is not None else (mark.ask_gone_ns or now_ns)
         mark.bid_e4 = mark.bid_e4 if top.bid_e4 is None else top.bid_e4
         mark.ask_e4 = mark.ask_e4 if top.ask_e4 is None else top.ask_e4
+        if mark.bid_e4 is not None and mark.ask_e4 is not None and mark.bid_e4 > mark.ask_e4:
+            # A remembered side that the present one has passed moves along; a book that came crossed
+            # closes at the worse of its prices.
+            if top.bid_e4 is None:
+                mark.bid_e4 = mark.ask_e4
+            elif top.ask_e4 is None:
+                mark.ask_e4 = mark.bid_e4
+            else:
+                mark.bid_e4, mark.ask_e4 = mark.ask_e4, mark.bid_e4
 
     def on_status(self, status: MarketV1) -> None:
         """Take what the market is: its event, and what it pays once that is known."""
         mark = self._marks.setdefault(status.market, _Mark())
         mark.event, mark.is_exclusive = status.event, status.is_exclusive_event
-        if status.settlement_value_e4 is not None:
+        mark.series = status.series
+        if status.state is MarketState.DISPUTED:
+            # A determination can be taken back, whatever result is still told.
+            mark.settles_at_e4 = None
+        elif status.settlement_value_e4 is not None:
             mark.settles_at_e4 = status.settlement_value_e4
         elif status.result in ("yes", "no"):
             mark.settles_at_e4 = DOLLAR_E4 if status.result == "yes" else 0
         else:
-            # A determination can be taken back (disputed, amended).
             mark.settles_at_e4 = None
 
-    def liquidation_e6(self, market: str, qty_e2: int, now_ns: int) -> int | None:
-        """Return what closing now would pay, or None if the market was never seen."""
+    def leg_e4(self, market: str, now_ns: int, *, is_long: bool) -> int | None:
+        """Return what closing one contract now would pay, or None if no price of it was ever seen."""
         mark = self._marks.get(market)
         if mark is None:
             return None
         if mark.settles_at_e4 is not None:
-            return _worth(qty_e2, mark.settles_at_e4)
-        if qty_e2 >= 0:
-            price_e4, gone_ns, empty_e4 = mark.bid_e4, mark.bid_gone_ns, 0
-        else:
-            price_e4, gone_ns, empty_e4 = mark.ask_e4, mark.ask_gone_ns, DOLLAR_E4
+            return mark.settles_at_e4 if is_long else DOLLAR_E4 - mark.settles_at_e4
+        price_e4, gone_ns = (mark.bid_e4, mark.bid_gone_ns) if is_long else (mark.ask_e4, mark.ask_gone_ns)
         is_open = mark.top is not None and mark.top.state in _OPEN
         if is_open and gone_ns is not None and now_ns - gone_ns > self.empty_grace_ns:
-            return _worth(qty_e2, empty_e4)
-        return None if price_e4 is None else _worth(qty_e2, price_e4)
+            return 0
+        if price_e4 is None:
+            return None
+        return price_e4 if is_long else DOLLAR_E4 - price_e4
+
+    def liquidation_e6(self, market: str, qty_e2: int, now_ns: int) -> int | None:
+        """Return what closing now would pay, or None if the market was never seen."""
+        leg_e4 = self.leg_e4(market, now_ns, is_long=qty_e2 >= 0)
+        return None if leg_e4 is None else leg_e4 * abs(qty_e2)
 
     def mid_e6(self, market: str, qty_e2: int) -> int | None:
         """Return what the position is worth at the middle, or None without two sides."""
@@ -95,12 +120,24 @@ class Marks:
         # Doubled so that the half tick stays exact, then rounded against us.
         return _worth(qty_e2, mark.bid_e4 + mark.ask_e4, scale=2)
 
+    def settlement_e6(self, market: str, qty_e2: int) -> int | None:
+        """Return what the venue says that the position pays, or None while it does not say."""
+        mark = self._marks.get(market)
+        if mark is None or mark.settles_at_e4 is None:
+            return None
+        return _worth(qty_e2, mark.settles_at_e4)
+
     def event_of(self, market: str) -> tuple[str, bool]:
         """Return the market's event and whether outcomes exclude each other; an unknown market is alone."""
         mark = self._marks.get(market)
         if mark is None or not mark.event:
             return f"?{market}", False
         return mark.event, mark.is_exclusive
+
+    def series_of(self, market: str) -> str:
+        """Return the market's series: as told, or else the first part of its name."""
+        mark = self._marks.get(market)
+        return mark.series if mark is not None and mark.series else market.partition("-")[0]
 
     def stale_reason(self, market: str, now_ns: int, now_ms: int, stale_ms: int) -> str | None:
         """Return why this market's book cannot be believed, or None if it can, or need not be any more."""

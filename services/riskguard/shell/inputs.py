@@ -17,7 +17,7 @@ from libs.common.messages.control import PermitV1, ResumeV1, parse_halt
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
 from libs.common.messages.health import BeatV1, StatusV1
 from libs.common.messages.market import MarketV1, TopV1
-from libs.common.messages.risk import ReconResultV1
+from libs.common.messages.risk import ReconResultV1, RiskStateV1
 from libs.common.observability.metrics import Metrics
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
@@ -93,6 +93,21 @@ class Inputs:
                 self._log.once("executor_status", "MALFORMED", str(e))
                 continue
             self._perform(self._core.on_said(status, self._clock.mono_ns()))
+
+    async def memory(self) -> None:
+        """Read what was stored of this day, trying until it can be read; the permit is closed meanwhile."""
+        decoder, subject = WireDecoder(RiskStateV1), self._subjects.of("risk.state", self._core.account_id)
+        while True:
+            try:
+                newest = await self._bus.last(subject)
+                state = None if newest is None else decoder.decode(newest.data)
+            except (BusError, MalformedMessage) as e:
+                self._log.once("state_unreadable", "BUS_ERROR", str(e), level="ERROR")
+                self._perform(self._core.on_memory_unreadable(str(e)))
+                await asyncio.sleep(_RETRY_S)
+                continue
+            self._perform(self._core.on_memory(state))
+            return
 
     async def control(self) -> None:
         """Follow the control stream for ever, and check every few seconds that nothing was missed.

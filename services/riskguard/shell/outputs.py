@@ -86,6 +86,8 @@ class Outputs:
             unrealised_mid_e6=result.unrealised_mid_e6,
             day_e6=result.day_e6,
             as_of_ns=now_ns,
+            unrealised_settlement_e6=result.unrealised_settlement_e6,
+            unrealised_open_e6=result.unrealised_open_e6,
         )
         await self._bus.publish(self._subjects.of("risk.pnl", account), encode(pnl))
         scale = ScaleV1(scope=account, scale_e4=SCALE_FULL_E4, reason="")

@@ -27,7 +27,7 @@ from libs.common.runtime.errors import VenueError
 from libs.common.runtime.latch_file import LatchFile
 from services.riskguard.config import Config
 from services.riskguard.core.core import RiskguardCore
-from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read
+from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, ReadBalance, Remember
 from services.riskguard.core.emergency import Act, CancelAll, CancelOrders, TriggerGroups
 from services.riskguard.core.latches import WriteLatch
 from services.riskguard.core.resume import Execute, ResumeAnswer
@@ -80,6 +80,10 @@ class RiskguardApp:
         self._lane: asyncio.Queue[Act] = asyncio.Queue()
         self._halts: asyncio.Queue[Halt] = asyncio.Queue()
         self._audits: asyncio.Queue[Audit] = asyncio.Queue()
+        self._balance = asyncio.Event()
+        self._state: Remember | None = None
+        """The newest state that is not stored yet; an older one need not be."""
+        self._state_waits = asyncio.Event()
         self._changed = asyncio.Event()
         """The permit changed: it need not wait for its turn."""
         self._stored: dict[str, asyncio.Future[int]] = {}
@@ -103,7 +107,10 @@ class RiskguardApp:
             group.create_task(self._read_venue(), name="venue")
             group.create_task(self._ask_exchange(), name="exchange")
             group.create_task(self._stop_orders(), name="emergency")
+            group.create_task(self._read_balance(), name="balance")
             group.create_task(self._store_audits(), name="audits")
+            group.create_task(self._store_state(), name="state")
+            group.create_task(self._inputs.memory(), name="memory")
             group.create_task(self._run_feed(self._on_feed), name="feed")
             await self._inputs.subscribe()
             group.create_task(self._inputs.ask_executor(), name="executor")
@@ -143,6 +150,10 @@ class RiskguardApp:
                 "exposure_e6": standing.exposures.account_e6,
                 "day_pnl_e6": standing.result.day_e6,
                 "pnl_e6": standing.result.total_e6,
+                "trades_today": standing.result.trades,
+                "open_positions": len(standing.view.positions),
+                "high_water_e6": core.account.high_water_e6,
+                "balance_drop_e6": standing.view.money.balance_drop_e6,
                 "halt_sequence": state.halt_sequence,
                 "permit_open": int(is_open),
                 "red_triggers": len(standing.fired),
@@ -237,6 +248,35 @@ class RiskguardApp:
             if waiting is not None and not waiting.done():
                 waiting.set_result(ack.sequence)
 
+    async def _read_balance(self) -> None:
+        while True:
+            await self._balance.wait()
+            self._balance.clear()
+            try:
+                reading = await self._venue.balance()
+            except VenueError as e:
+                self._perform(self._core.on_balance_failed(f"{type(e).__name__}: {e}"[:300]))
+                continue
+            self._perform(self._core.on_balance(reading, self._mono()))
+
+    async def _store_state(self) -> None:
+        """Append the newest state until it is stored; a newer one takes its place meanwhile."""
+        subject, number = self._rt.subjects.of("risk.state", self._core.account_id), 0
+        while True:
+            await self._state_waits.wait()
+            self._state_waits.clear()
+            while self._state is not None:
+                item, number = self._state, number + 1
+                try:
+                    msg_id = f"{self._boot}/state/{number}"
+                    await self._rt.bus.append(subject, encode(item.state), msg_id=msg_id)
+                except BusError as e:
+                    self._rt.log.once("state_not_stored", "BUS_ERROR", str(e), level="ERROR")
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                if self._state is item:
+                    self._state = None
+
     async def _store_audits(self) -> None:
         while True:
             audit = await self._audits.get()
@@ -263,6 +303,11 @@ class RiskguardApp:
                     self._halts.put_nowait(effect)
                 case Read():
                     self._reads.put_nowait(effect)
+                case ReadBalance():
+                    self._balance.set()
+                case Remember():
+                    self._state = effect
+                    self._state_waits.set()
                 case TriggerGroups() | CancelOrders() | CancelAll():
                     self._lane.put_nowait(effect)
                 case Audit():

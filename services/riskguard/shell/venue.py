@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from libs.common.kalshi.canceller import Canceller
-from libs.common.kalshi.model import Accepted, ExchangeStatus, Outcome, Refused
+from libs.common.kalshi.model import (
+    OUTSIDE_SHARD,
+    Accepted,
+    ExchangeStatus,
+    Outcome,
+    Refused,
+    VenueFunding,
+    VenueTransfer,
+)
 from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.server_clock import ClockBounds
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
 from services.riskguard.core.emergency import Act, CancelAll, CancelOrders, Done, TriggerGroups
+from services.riskguard.core.money.balance import BalanceReading
+from services.riskguard.core.money.moves import Move
 from services.riskguard.core.reading import Reading
 
 BATCH: Final = 20
 """Orders cancelled with one request; the smallest tier's bucket pays for so many."""
 NOT_FOUND: Final = 404
+_RETURNED: Final = "returned"
+_MS: Final = 1_000_000
 
 
 class VenueHands:
@@ -59,6 +71,20 @@ class VenueHands:
         """Hand over what every answer to a reading proves about the venue's clock."""
         self._reader.watch_clock(take)
 
+    async def balance(self) -> BalanceReading:
+        """Return our cash, and after it everything that was moved: a move without its cash is only early.
+
+        Raises:
+            VenueError: Any part could not be read; the balance has one look a second for the whole account.
+        """
+        read_ms = self._clock.now_ns() // _MS
+        balance = await self._reader.balance()
+        transfers = await self._reader.transfers()
+        fundings = [*await self._reader.deposits(), *await self._reader.withdrawals()]
+        moves = [leg for transfer in transfers for leg in _legs(transfer)]
+        moves += [move for funding in fundings for move in _comings(funding)]
+        return BalanceReading(read_ms, balance.by_shard or {0: balance.total_e6}, tuple(moves))
+
     async def stop_orders(self, act: Act) -> Done:
         """Do one act of the emergency lane and return what the venue confirmed; never raises."""
         match act:
@@ -90,3 +116,19 @@ class VenueHands:
 def _is_gone(outcome: Outcome) -> bool:
     # Nothing can rest in, or join, a group that does not exist; an order that is not there is cancelled.
     return isinstance(outcome, Accepted) or (isinstance(outcome, Refused) and outcome.status == NOT_FOUND)
+
+
+def _legs(transfer: VenueTransfer) -> Iterator[Move]:
+    ends = (("from", transfer.from_shard, -transfer.amount_e6), ("to", transfer.to_shard, transfer.amount_e6))
+    for word, shard, amount_e6 in ends:
+        if shard != OUTSIDE_SHARD:
+            yield Move(f"{transfer.transfer_id}/{word}", shard, (amount_e6,), transfer.created_ms)
+
+
+def _comings(funding: VenueFunding) -> Iterator[Move]:
+    amounts_e6 = tuple(dict.fromkeys((funding.amount_e6, funding.amount_e6 - funding.fee_e6)))
+    if funding.is_applied or funding.status == _RETURNED:
+        yield Move(funding.funding_id, None, amounts_e6, funding.finalized_ms)
+    if funding.status == _RETURNED:
+        back_e6 = tuple(-amount_e6 for amount_e6 in amounts_e6)
+        yield Move(f"{funding.funding_id}/returned", None, back_e6, funding.finalized_ms)

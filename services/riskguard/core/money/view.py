@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class MoneyView:
-    """See the package."""
+    """Money in millionths of a dollar, prices in ten-thousandths, quantities in hundredths of a contract.
+
+    Attributes:
+        trips: Results of the newest round trips within the window, oldest first.
+        balance_drop_e6: How far equity of all shards lies below opening or peak.
+        shard_drops_e6: The same for each shard, by its number.
+        slippage_e4: Mean cost of taker fills beyond the middle, None with too few of them.
+        markout_e4: Mean move against us after maker fills, None with too few of them.
+        event_positions: Sum of the positions of each event, each as if positive.
+        series_positions: The same for each series.
+        account_position_e2: The same for everything.
+        series_exposure_e6: Worst-case loss of each series.
+    """
+
+    trips: tuple[int, ...] = ()
+    balance_drop_e6: int = 0
+    shard_drops_e6: Mapping[str, int] = field(default_factory=dict)
+    slippage_e4: int | None = None
+    markout_e4: int | None = None
+    event_positions: Mapping[str, int] = field(default_factory=dict)
+    series_positions: Mapping[str, int] = field(default_factory=dict)
+    account_position_e2: int = 0
+    series_exposure_e6: Mapping[str, int] = field(default_factory=dict)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.riskguard.core.triggers.account_position import account_position
+from services.riskguard.core.triggers.adverse_markout import AdverseMarkout
 from services.riskguard.core.triggers.api_error_rate import ApiErrorRate
+from services.riskguard.core.triggers.balance_drop import BalanceDrop
 from services.riskguard.core.triggers.base import Trigger
 from services.riskguard.core.triggers.build_mismatch import BuildMismatch
 from services.riskguard.core.triggers.clock_skew import ClockSkew
 from services.riskguard.core.triggers.clock_step import ClockStep
+from services.riskguard.core.triggers.consecutive_losses import ConsecutiveLosses
 from services.riskguard.core.triggers.contract_rate import ContractRate
 from services.riskguard.core.triggers.daily_loss import DailyLoss
 from services.riskguard.core.triggers.drawdown import Drawdown
+from services.riskguard.core.triggers.event_position import event_position
 from services.riskguard.core.triggers.exchange_pause import ExchangePause
 from services.riskguard.core.triggers.executor_silence import ExecutorSilence
 from services.riskguard.core.triggers.exposure_limit import account_exposure, event_exposure, market_exposure
@@ -27,7 +32,10 @@ from services.riskguard.core.triggers.recon_permit import ReconPermit
 from services.riskguard.core.triggers.repeated_execution import RepeatedExecution
 from services.riskguard.core.triggers.restart_loop import RestartLoop
 from services.riskguard.core.triggers.self_trade import SelfTrade
+from services.riskguard.core.triggers.series_exposure import series_exposure
+from services.riskguard.core.triggers.series_position import series_position
 from services.riskguard.core.triggers.service_silence import ServiceSilence
+from services.riskguard.core.triggers.slippage_spike import SlippageSpike
 from services.riskguard.core.triggers.stale_books import StaleBooks
 from services.riskguard.core.triggers.unknown_age import UnknownAge
 
@@ -38,6 +46,14 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
     market_exposure(),
     event_exposure(),
     account_exposure(),
+    series_exposure(),
+    event_position(),
+    series_position(),
+    account_position(),
+    ConsecutiveLosses(),
+    BalanceDrop(),
+    SlippageSpike(),
+    AdverseMarkout(),
     OrderRate(),
     FillRate(),
     ContractRate(),
