@@ -45,11 +45,14 @@ from services.simexchange.shell.record import VenueRecord
 from services.simexchange.shell.rest import ROOT, RestFace
 from services.simexchange.shell.rest_admin import AdminFace
 from services.simexchange.shell.rest_bench import BenchFace
+from services.simexchange.shell.rest_terms import TermsFace
 from services.simexchange.shell.tape_files import Tape, TapeMissing, find_tapes
 from services.simexchange.shell.ws import PATH, WebSocketFace
 
 SHARDS: Final = (0, 1, 2, 3)
 REPORT_S: Final = 10.0
+ATTESTED_NS: Final = 90 * 86_400 * 1_000_000_000
+"""Every member attested its location when the venue began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Exchange:
         tiers = {MEMBER: sim.tier, OUTSIDER: sim.tier}
         for name, tier in tiers.items():
             venue.add_account(name, tier=tier, cash_by_shard=cash, now_ns=now_ns)
+            venue.floor.announced.attested_until_ns[name] = now_ns + ATTESTED_NS
         ring = KeyRing()
         self._keys = make_keys(ring, Path(sim.venue_file).parent / "keys", sim.key_type, tiers)
         self.face = WebSocketFace(
@@ -119,7 +123,9 @@ class Exchange:
         admin = AdminFace(venue, ring, clock, changed, self.player.progress, lambda: rest.door.counters)
         distance = Distance(sim.latency_ms_min, sim.latency_ms_max, random.Random(sim.synthetic_seed))
         bench = BenchFace(venue, clock, record, rest.sickness, distance, rest.date, changed)
-        self._app = Distant(HttpApp(rest, admin.app(bench.routes())), distance, record.on_arrival)
+        terms = TermsFace(venue, ring, clock, changed)
+        more = [*bench.routes(), *terms.routes()]
+        self._app = Distant(HttpApp(rest, admin.app(more)), distance, record.on_arrival)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set; the venue file is there exactly as long as somebody answers."""

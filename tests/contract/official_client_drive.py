@@ -63,6 +63,7 @@ async def read_public(client: Client, market: str) -> None:
     await client.get_exchange_schedule()
     await client.get_user_data_timestamp()
     await client.get_series_fee_changes()
+    await client.get_event_fee_changes()
     await client.get_account_endpoint_costs()
     one = (await client.get_market(market)).market
     assert one.ticker == market
@@ -151,6 +152,7 @@ async def read_account(client: Client, market: str) -> dict[str, object]:
     settlements = (await client.get_settlements()).settlements
     await client.get_deposits()
     await client.get_withdrawals()
+    assert [key.scopes for key in (await client.get_api_keys()).api_keys] == [["read", "write"]]
     limits = await client.get_account_api_limits()
     return {
         "tier": limits.usage_tier,

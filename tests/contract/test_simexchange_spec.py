@@ -42,7 +42,20 @@ def venue() -> Iterator[RunningVenue]:
             wanted = {"account": "alice", "amount": amount, "fee": "0.25", "becomes": becomes}
             running.sim("POST", "fundings", wanted)
         running.sim("POST", "fundings", {"account": "alice", "amount": "7.00", "seconds": 3600})
+        announce_terms(running)
         yield running
+
+
+def announce_terms(venue: RunningVenue) -> None:
+    """Leave no list of the venue's terms empty."""
+    venue.sim("POST", "attested", {"account": "alice", "seconds": 86_400})
+    venue.sim("POST", "tier", {"account": "alice", "tier": "prestige", "seconds": 86_400})
+    hours = {"thursday": [["00:00", "03:00"], ["05:00", "00:00"]], "sunday": []}
+    venue.sim("POST", "schedule", {"hours": hours, "maintenance": [[3_600, 7_200]]})
+    terms = {"seconds": 3_600, "fee_type": "quadratic", "multiplier_e4": 5_000}
+    venue.sim("POST", "fee_changes", {"series": "SIMTEST", **terms})
+    venue.sim("POST", "fee_changes", {"event": "SIMTEST-26NOV21", **terms})
+    venue.sim("POST", "fee_changes", {"event": "SIMDECI-26NOV21", "seconds": 3_600})
 
 
 def new_group(venue: RunningVenue) -> str:
@@ -127,6 +140,7 @@ READS: list[tuple[str, str | Path]] = [
     ("/portfolio/withdrawals", "/portfolio/withdrawals"),
     ("/portfolio/summary/total_resting_order_value", "/portfolio/summary/total_resting_order_value"),
     ("/account/limits", "/account/limits"),
+    ("/api_keys", "/api_keys"),
     ("/account/endpoint_costs", "/account/endpoint_costs"),
     ("/account/api_usage_level/volume_progress", "/account/api_usage_level/volume_progress"),
     ("/historical/cutoff", "/historical/cutoff"),

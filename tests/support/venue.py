@@ -37,6 +37,7 @@ from services.simexchange.shell.auth import KeyRing, NewKey, generate_key
 from services.simexchange.shell.http_app import HttpApp
 from services.simexchange.shell.rest import RestFace
 from services.simexchange.shell.rest_admin import AdminFace
+from services.simexchange.shell.rest_terms import TermsFace
 
 T = TypeVar("T")
 
@@ -228,7 +229,7 @@ def running_venue(
     admin = AdminFace(venue, ring, clock, forget, counters=lambda: rest.door.counters)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        HttpApp(rest, admin.app()),
+        HttpApp(rest, admin.app(TermsFace(venue, ring, clock, forget).routes())),
         http="httptools",
         ws="none",
         lifespan="off",

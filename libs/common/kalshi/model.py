@@ -210,6 +210,8 @@ class AccountLimits:
     tier: str
     read: Bucket
     write: Bucket
+    expires_ms: int | None = None
+    """When the last grant that this tier rests on ends; None: it is permanent, or the venue tells of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,63 @@ class EndpointCosts:
 
     default: int
     by_endpoint: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueKey:
+    """One API key of the account."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[str]
+    """The venue's words, e.g. ``read``, ``write::trade``; a parent (``write``) grants all its children."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueKeys:
+    """All API keys of the account."""
+
+    keys: tuple[VenueKey, ...]
+    region_expires_ms: int | None
+    """When the account's location attestation lapses, or lapsed; None: it never attested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One trading session in minutes after midnight, US Eastern; past 1,440 is the next day."""
+
+    opens: int
+    closes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyHours:
+    """The sessions of each weekday, Monday first, and from when to when they hold."""
+
+    start_ms: int
+    end_ms: int
+    days: tuple[tuple[Session, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSchedule:
+    """What the exchange promises: opening hours, and windows (from, to) in which it may be away."""
+
+    hours: tuple[WeeklyHours, ...]
+    maintenance: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeeChange:
+    """An announced change of fees: of a series, or, with an ``event``, of that event's override."""
+
+    change_id: str
+    series: str
+    event: str
+    fee_type: str | None
+    """None, with the multiplier: the override ends and the series' own terms hold again."""
+    multiplier_e4: int | None
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

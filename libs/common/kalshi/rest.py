@@ -11,17 +11,20 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from libs.common.kalshi import wire_account, wire_markets, wire_orders
+from libs.common.kalshi import wire_account, wire_markets, wire_orders, wire_terms
 from libs.common.kalshi.model import (
     AccountLimits,
     BookSnapshot,
     EndpointCosts,
+    ExchangeSchedule,
     ExchangeStatus,
+    FeeChange,
     PublicTrade,
     VenueBalance,
     VenueEvent,
     VenueFill,
     VenueFunding,
+    VenueKeys,
     VenueMarket,
     VenueOrder,
     VenueOrderGroup,
@@ -64,6 +67,10 @@ _WITHDRAWALS = msgspec.json.Decoder(wire_account.WithdrawalsPage)
 _BALANCE = msgspec.json.Decoder(wire_account.BalanceWire)
 _LIMITS = msgspec.json.Decoder(wire_account.LimitsWire)
 _COSTS = msgspec.json.Decoder(wire_account.CostsWire)
+_KEYS = msgspec.json.Decoder(wire_terms.KeysAnswer)
+_SCHEDULE = msgspec.json.Decoder(wire_terms.ScheduleAnswer)
+_SERIES_FEES = msgspec.json.Decoder(wire_terms.SeriesFeesAnswer)
+_EVENT_FEES = msgspec.json.Decoder(wire_terms.EventFeesPage)
 
 
 class VenueReader(Reading):
@@ -154,6 +161,24 @@ class VenueReader(Reading):
         query = _query(limit=PAGE, ticker=market, min_ts=min_ts)
         found = await self.pages(_TRADES, ("markets", "trades"), lambda page: page.trades, query=query)
         return _each(wire_markets.public_trade_of, found)
+
+    # The venue's terms -----------------------------------------------------------------------------
+
+    async def schedule(self) -> ExchangeSchedule:
+        """Return opening hours and maintenance windows."""
+        return _read(wire_terms.schedule_of, await self.one(_SCHEDULE, ("exchange", "schedule")))
+
+    async def fee_changes(self) -> list[FeeChange]:
+        """Return all announced fee changes that are still to come, of series and of events."""
+        answer = await self.one(_SERIES_FEES, ("series", "fee_changes"))
+        parts, query = ("events", "fee_changes"), _query(limit=PAGE)
+        found = await self.pages(_EVENT_FEES, parts, lambda page: page.event_fee_changes, query=query)
+        of_series = _each(wire_terms.series_fee_of, answer.series_fee_change_arr or ())
+        return [*of_series, *_each(wire_terms.event_fee_of, found)]
+
+    async def api_keys(self) -> VenueKeys:
+        """Return the account's keys with what each may do; one locked to a subaccount may not ask."""
+        return _read(wire_terms.keys_of, await self.one(_KEYS, ("api_keys",)))
 
     # Own orders ------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from libs.common.kalshi.model import (
@@ -16,6 +18,8 @@ from libs.common.kalshi.model import (
     VenueTransfer,
 )
 from libs.common.kalshi.wire_text import MalformedWire, cash_e6, cents_e6, count_e2, qty_e2, time_ms
+
+_EVENT_CONTRACTS: Final = "event_contract"
 
 
 class PositionWire(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,12 +128,21 @@ class BucketWire(msgspec.Struct, frozen=True, kw_only=True):
     bucket_capacity: int
 
 
+class GrantWire(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tier rests on; without an end it is permanent."""
+
+    exchange_instance: str
+    level: str
+    expires_ts: int | None = None
+
+
 class LimitsWire(msgspec.Struct, frozen=True, kw_only=True):
     """``GET /account/limits``."""
 
     usage_tier: str
     read: BucketWire
     write: BucketWire
+    grants: list[GrantWire] | None = None
 
 
 class CostWire(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,6 +258,7 @@ def limits_of(wire: LimitsWire) -> AccountLimits:
         tier=wire.usage_tier,
         read=Bucket(wire.read.refill_rate, wire.read.bucket_capacity),
         write=Bucket(wire.write.refill_rate, wire.write.bucket_capacity),
+        expires_ms=_tier_ends_ms(wire),
     )
 
 
@@ -260,8 +274,18 @@ def costs_of(wire: CostsWire) -> EndpointCosts:
     return EndpointCosts(default=wire.default_cost, by_endpoint=costs)
 
 
+def _tier_ends_ms(wire: LimitsWire) -> int | None:
+    ends_s = [
+        grant.expires_ts
+        for grant in wire.grants or ()
+        if grant.exchange_instance == _EVENT_CONTRACTS and grant.level == wire.usage_tier
+    ]
+    lasting_s = [end_s for end_s in ends_s if end_s is not None]
+    return max(lasting_s) * 1_000 if lasting_s and len(lasting_s) == len(ends_s) else None
+
+
 def _shard_of(instance: str, shard: int) -> int:
-    return shard if instance == "event_contract" else OUTSIDE_SHARD
+    return shard if instance == _EVENT_CONTRACTS else OUTSIDE_SHARD
 
 
 def _funding_of(wire: FundingWire, sign: int) -> VenueFunding:

@@ -11,7 +11,7 @@ import heapq
 
 
 class Due(enum.StrEnum):
-    """What a reminder is about; its key is an order id, a market, a transfer or a funding."""
+    """What a reminder is about; its key is an order id, a market, a transfer, a funding or a fee change."""
 
     EXPIRE = "expire"
     OPEN = "open"
@@ -21,6 +21,7 @@ class Due(enum.StrEnum):
     SETTLE = "settle"
     TRANSFER = "transfer"
     FUNDING = "funding"
+    FEE = "fee"
 
 
 class Agenda:

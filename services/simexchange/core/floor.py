@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from services.simexchange.core.accounts import Account
 from services.simexchange.core.agenda import Agenda
+from services.simexchange.core.announcements import Announcements
 from services.simexchange.core.collateral import Collateral
 from services.simexchange.core.events import Event
 from services.simexchange.core.faults import FaultBoard
@@ -33,6 +34,7 @@ class Floor:
     reads: ReadView
     collateral: Collateral
     agenda: Agenda = field(default_factory=Agenda)
+    announced: Announcements = field(default_factory=Announcements)
     series: dict[str, SeriesSpec] = field(default_factory=dict)
     events: dict[str, EventSpec] = field(default_factory=dict)
     markets: dict[str, Market] = field(default_factory=dict)

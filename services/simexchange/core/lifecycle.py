@@ -18,6 +18,7 @@ from libs.common.domain.units import CENT_E6, DOLLAR_E4, format_price
 from libs.common.messages.market import MarketState
 from services.simexchange.core.accounts import Account, Settled
 from services.simexchange.core.agenda import Due
+from services.simexchange.core.announcements import FeeChange
 from services.simexchange.core.clearing import Clearing, position_changed
 from services.simexchange.core.engine import BookEngine
 from services.simexchange.core.events import EventLifecycle, FeeChanged, LifecycleChanged
@@ -185,6 +186,24 @@ class Lifecycle:
                 market.event = changed
                 self._resolve_fees(market)
         self._floor.emit(FeeChanged(event, fee_type, multiplier_e4, now_ns // NS_PER_MS))
+
+    def set_series_fee(self, series: str, fee_type: str, multiplier_e4: int) -> None:
+        """Change a series' fee terms; where an event has an override, that stays. Nothing tells of it."""
+        changed = replace(self._floor.series[series], fee_type=fee_type, fee_multiplier_e4=multiplier_e4)
+        self._floor.series[series] = changed
+        for market in self._floor.markets.values():
+            if market.event.series == series:
+                market.series = changed
+                self._resolve_fees(market)
+
+    def come_true(self, change: FeeChange, now_ns: int) -> None:
+        """Let an announced fee change come true."""
+        if change.event:
+            self.set_fee(change.event, change.fee_type, change.multiplier_e4, now_ns)
+            return
+        assert change.fee_type is not None, "terms of a series, was None"
+        assert change.multiplier_e4 is not None, "terms of a series, was None"
+        self.set_series_fee(change.series, change.fee_type, change.multiplier_e4)
 
     def cancel_all_of(
         self, market: Market, reason: Reason, now_ns: int, *, only_on_pause: bool = False

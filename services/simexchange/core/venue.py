@@ -16,6 +16,7 @@ from libs.common.domain.side import Side
 from services.simexchange.core.accounts import Account
 from services.simexchange.core.agenda import Due
 from services.simexchange.core.amend import OrderAmend
+from services.simexchange.core.announcements import FeeChange
 from services.simexchange.core.bank import Bank, Funding, FundingStatus, Transfer
 from services.simexchange.core.clearing import Clearing
 from services.simexchange.core.collateral import Collateral, CollateralPolicy
@@ -300,6 +301,27 @@ class Venue:
         self._due(now_ns)
         self.life.set_fee(event, fee_type, multiplier_e4, now_ns)
 
+    def announce_fee(  # noqa: PLR0917 - what an announcement says
+        self,
+        series: str,
+        event: str,
+        fee_type: str | None,
+        multiplier_e4: int | None,
+        at_ns: int,
+        now_ns: int,
+    ) -> FeeChange:
+        """Announce new fee terms of a series or, with an event, of its override; they come true in time."""
+        self._due(now_ns)
+        if event:
+            series = self.floor.events[event].series
+        assert series in self.floor.series, f"listed series, was {series}"
+        assert event or (fee_type and multiplier_e4 is not None), "terms of a series, were none"
+        change = FeeChange(self.floor.ids.next(), series, event, fee_type, multiplier_e4, at_ns)
+        self.floor.announced.fee_changes[change.change_id] = change
+        self.floor.agenda.put(at_ns, Due.FEE, change.change_id)
+        self._due(now_ns)
+        return change
+
     def set_trading_pause(self, shards: Sequence[int], now_ns: int, *, is_paused: bool) -> None:
         """Pause or resume trading on shards; a pause cancels orders that asked for it."""
         self._due(now_ns)
@@ -343,5 +365,8 @@ class Venue:
             due_ns, due, key = reminder
             if due in {Due.TRANSFER, Due.FUNDING}:
                 self.bank.handle(due, key, due_ns)
+                continue
+            if due is Due.FEE:
+                self.life.come_true(floor.announced.fee_changes[key], now_ns)
                 continue
             self.life.handle(due, key, due_ns, now_ns)

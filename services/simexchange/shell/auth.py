@@ -45,6 +45,7 @@ class Key:
     account: str
     verify: Verify
     scopes: frozenset[str]
+    name: str = ""
 
     def may(self, method: str, scope: str = "write::trade") -> bool:
         """Return whether the key's scopes cover a request of this HTTP method; ``scope`` is a write's own."""
@@ -60,7 +61,12 @@ class KeyRing:
     keys: dict[str, Key] = field(default_factory=dict)
 
     def add(
-        self, key_id: str, account: str, public_pem: bytes, scopes: Sequence[str] = SCOPES_DEFAULT
+        self,
+        key_id: str,
+        account: str,
+        public_pem: bytes,
+        scopes: Sequence[str] = SCOPES_DEFAULT,
+        name: str = "",
     ) -> None:
         """Register a public key (SPKI PEM) with its scopes; ``write::trade`` is enough for orders.
 
@@ -68,7 +74,7 @@ class KeyRing:
             ValueError: The key is neither RSA nor Ed25519.
         """
         public = serialization.load_pem_public_key(public_pem)
-        self.keys[key_id] = Key(key_id, account, _verifier(public), frozenset(scopes))
+        self.keys[key_id] = Key(key_id, account, _verifier(public), frozenset(scopes), name or account)
 
     def check(  # noqa: PLR0917 - the facts of one order, trade or request
         self, key_id: str, timestamp: str, signature: str, method: str, path: str, now_ns: int

@@ -46,9 +46,9 @@ class Door:
         return self.venue.floor.accounts[call.account]
 
     def budget(self, name: str, now_ns: int) -> AccountBudget:
-        """Return an account's buckets; they are full when it is first seen."""
+        """Return an account's buckets; they are full when it, or its tier, is first seen."""
         found = self.budgets.get(name)
-        if found is None:
+        if found is None or found.tier.name != self.venue.floor.accounts[name].tier:
             tier = TIERS[self.venue.floor.accounts[name].tier]
             found = self.budgets[name] = AccountBudget(tier, now_ns)
         return found

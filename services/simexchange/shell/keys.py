@@ -68,7 +68,7 @@ def make_keys(ring: KeyRing, folder: Path, kind: str, tiers: Mapping[str, str]) 
     entries = []
     for plan in KEYS:
         key = generate_key(str(uuid.uuid4()), kind)
-        ring.add(key.key_id, plan.member, key.public_pem, plan.scopes)
+        ring.add(key.key_id, plan.member, key.public_pem, plan.scopes, plan.name)
         path = (folder / f"{plan.name}.pem").resolve()
         write_private(path, key.private_pem)
         entries.append(

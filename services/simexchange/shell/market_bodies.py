@@ -12,6 +12,7 @@ from typing import Final
 from libs.common.domain.side import Side
 from libs.common.domain.units import DOLLAR_E4, format_price, format_qty
 from libs.common.messages.market import MarketState
+from services.simexchange.core.announcements import FeeChange
 from services.simexchange.core.events import Traded
 from services.simexchange.core.lifecycle import price_ranges
 from services.simexchange.core.markets import EventSpec, Market, SeriesSpec
@@ -148,6 +149,30 @@ def series_body(series: SeriesSpec) -> dict[str, object]:
         "fee_type": series.fee_type,
         "fee_multiplier": _multiplier(series.fee_multiplier_e4),
         "exchange_index": series.shard,
+    }
+
+
+def series_fee_body(change: FeeChange) -> dict[str, object]:
+    """Return a ``SeriesFeeChange``."""
+    return {
+        "id": change.change_id,
+        "series_ticker": change.series,
+        "fee_type": change.fee_type,
+        "fee_multiplier": _multiplier(change.multiplier_e4 or 0),
+        "scheduled_ts": rfc3339(change.at_ns),
+    }
+
+
+def event_fee_body(change: FeeChange) -> dict[str, object]:
+    """Return an ``EventFeeChange``; an override that is cleared is null."""
+    multiplier_e4 = change.multiplier_e4
+    return {
+        "id": change.change_id,
+        "event_ticker": change.event,
+        "series_ticker": change.series,
+        "fee_type_override": change.fee_type,
+        "fee_multiplier_override": None if multiplier_e4 is None else _multiplier(multiplier_e4),
+        "scheduled_ts": rfc3339(change.at_ns),
     }
 
 

@@ -37,6 +37,7 @@ from services.simexchange.shell.reply import (
 from services.simexchange.shell.rest_exchange import ExchangeRoutes
 from services.simexchange.shell.rest_funding import FundingRoutes
 from services.simexchange.shell.rest_groups import GroupRoutes
+from services.simexchange.shell.rest_keys import KeyRoutes
 from services.simexchange.shell.rest_markets import MarketRoutes
 from services.simexchange.shell.rest_orders import OrderRoutes
 from services.simexchange.shell.rest_portfolio import PortfolioRoutes
@@ -79,7 +80,8 @@ class RestFace:
         self._clock = clock
         self._on_change = on_change
         parts = (OrderRoutes, PortfolioRoutes, FundingRoutes, GroupRoutes, MarketRoutes, ExchangeRoutes)
-        self._router = Router(route for part in parts for route in part(self.door).routes())
+        listed = [route for part in parts for route in part(self.door).routes()]
+        self._router = Router([*listed, *KeyRoutes(self.door, keys).routes()])
         self._seen: set[str] = set()
         self.sickness = Sickness(venue)
         self.date = DateHeader()

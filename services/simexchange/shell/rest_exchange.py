@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from services.simexchange.core.announcements import ALL_DAY, DAYS
 from services.simexchange.core.budget import COST_DEFAULT, ENDPOINT_COSTS, TIERS, BucketTerms
 from services.simexchange.shell.door import Door, Route
 from services.simexchange.shell.reply import Call, Reply, ok
-from services.simexchange.shell.times import rfc3339
+from services.simexchange.shell.times import NS_PER_S, rfc3339
 
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_ALWAYS = [{"open_time": "00:00", "close_time": "00:00"}]
 _FOREVER = ("2020-01-01T00:00:00Z", "2099-12-31T00:00:00Z")
 
 
@@ -60,9 +59,17 @@ class ExchangeRoutes:
         )
 
     def schedule(self, call: Call) -> Reply:  # noqa: ARG002 - a handler
-        """Tell that it is always open: pauses are thrown by switch."""
-        hours = {"start_time": _FOREVER[0], "end_time": _FOREVER[1]} | dict.fromkeys(_DAYS, _ALWAYS)
-        return ok({"schedule": {"standard_hours": [hours], "maintenance_windows": []}})
+        """Tell what was announced, else that it is always open: pauses are thrown by switch."""
+        announced = self._floor.announced
+        hours: dict[str, object] = {"start_time": _FOREVER[0], "end_time": _FOREVER[1]}
+        for day in DAYS:
+            sessions = announced.hours.get(day, ALL_DAY)
+            hours[day] = [{"open_time": opens, "close_time": closes} for opens, closes in sessions]
+        windows = [
+            {"start_datetime": rfc3339(start_ns), "end_datetime": rfc3339(end_ns)}
+            for start_ns, end_ns in announced.maintenance
+        ]
+        return ok({"schedule": {"standard_hours": [hours], "maintenance_windows": windows}})
 
     def user_data_timestamp(self, call: Call) -> Reply:
         """Tell how fresh reads are."""
@@ -76,8 +83,18 @@ class ExchangeRoutes:
     def limits(self, call: Call) -> Reply:
         """Tell the account's tier and buckets."""
         tier = TIERS[self._door.account(call).tier]
+        until_ns = self._floor.announced.tier_until_ns.get(call.account)
+        grants: list[dict[str, object]] = []
+        if until_ns is not None:
+            grant = {"exchange_instance": "event_contract", "level": tier.name, "source": "volume"}
+            grants.append(grant | {"expires_ts": until_ns // NS_PER_S})
         return ok(
-            {"usage_tier": tier.name, "read": _terms(tier.read), "write": _terms(tier.write), "grants": []}
+            {
+                "usage_tier": tier.name,
+                "read": _terms(tier.read),
+                "write": _terms(tier.write),
+                "grants": grants,
+            }
         )
 
     def volume_progress(self, call: Call) -> Reply:  # noqa: ARG002 - a handler

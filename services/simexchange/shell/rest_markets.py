@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from services.simexchange.core.announcements import FeeChange
 from services.simexchange.core.entry import NOT_FOUND
 from services.simexchange.core.events import Traded
 from services.simexchange.core.markets import EventSpec, Market
@@ -15,8 +16,10 @@ from services.simexchange.shell.market_bodies import (
     FILTER_STATES,
     book_body,
     event_body,
+    event_fee_body,
     market_body,
     series_body,
+    series_fee_body,
     trade_body,
 )
 from services.simexchange.shell.paging import Key, int_of, limit_of, page, within, words_of
@@ -165,13 +168,20 @@ class MarketRoutes:
         shown, cursor = page(found, _trade_key, call, limit)
         return ok({"trades": [trade_body(trade) for _, trade in shown], "cursor": cursor})
 
-    def series_fee_changes(self, call: Call) -> Reply:  # noqa: ARG002 - a handler
-        """List scheduled fee changes: none."""
-        return ok({"series_fee_change_arr": []})
+    def series_fee_changes(self, call: Call) -> Reply:
+        """List announced fee changes of series; those of the past where they are asked for."""
+        is_all, series = call.get("show_historical") == "true", call.get("series_ticker")
+        found = self._floor.announced.fees(call.now_ns, is_of_events=False, is_all=is_all)
+        rows = [series_fee_body(change) for change in found if not series or change.series == series]
+        return ok({"series_fee_change_arr": rows})
 
-    def event_fee_changes(self, call: Call) -> Reply:  # noqa: ARG002 - a handler
-        """List scheduled fee changes of events: none."""
-        return ok({"event_fee_changes": [], "cursor": ""})
+    def event_fee_changes(self, call: Call) -> Reply:
+        """List announced fee changes of events."""
+        limit, event = limit_of(call, "GetEventFeeChanges"), call.get("event_ticker")
+        found = self._floor.announced.fees(call.now_ns, is_of_events=True)
+        asked = [change for change in found if not event or change.event == event]
+        shown, cursor = page(asked, _fee_key, call, limit)
+        return ok({"event_fee_changes": [event_fee_body(change) for change in shown], "cursor": cursor})
 
     def no_combos(self, call: Call) -> Reply:  # noqa: ARG002 - a handler
         """List combos: none."""
@@ -209,6 +219,10 @@ class MarketRoutes:
                 and updated(market.updated_ns)
             ):
                 yield market
+
+
+def _fee_key(change: FeeChange) -> Key:
+    return change.at_ns, change.change_id
 
 
 def _event_key(event: EventSpec) -> Key:
