@@ -34,13 +34,13 @@ class Positions:
         account: Whose.
         epoch: Number of the present epoch, for `PositionV1`.
         genesis: Where the cash comparison starts; None until known.
-        fills_ms: Venue time of the newest fill counted: where a back-fill may start.
+        listed_ms: Venue time up to which listings told every fill, where a back-fill starts; 0 before any.
     """
 
     account: str
     epoch: int = 0
     genesis: Genesis | None = None
-    fills_ms: int = 0
+    listed_ms: int = 0
     fills_after_genesis: int = 0
     _ledger: AccountLedger = field(default_factory=AccountLedger)
     _before_genesis_e6: int = 0
@@ -52,6 +52,10 @@ class Positions:
     def is_counted(self, fill: VenueFill) -> bool:
         """Return whether the fill was booked before."""
         return self._ledger.has_fill(fill.trade_id, fill.order_id)
+
+    def listed(self, fills: Iterable[VenueFill]) -> None:
+        """Note a listing of fills that was taken whole."""
+        self.listed_ms = max(self.listed_ms, max((fill.venue_ms for fill in fills), default=0))
 
     def park(self, fill: VenueFill) -> None:
         """Keep a fill until its order is known."""
@@ -92,7 +96,6 @@ class Positions:
             self._before_genesis_e6 += position.cash_e6 - cash_before
         else:
             self.fills_after_genesis += 1
-        self.fills_ms = max(self.fills_ms, fill.venue_ms)
         return FillV1(
             account=self.account,
             market=fill.market,

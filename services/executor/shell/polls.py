@@ -98,10 +98,14 @@ class Polls:
     async def fills(self) -> None:
         """Count every fill that the feed did not tell."""
         self._wants_fills = False
-        since_ms = self._engine.account.positions.fills_ms - _FILL_OVERLAP_MS
+        positions = self._engine.account.positions
+        # Since what was last read, not heard: the feed may have kept one fill from us and told the next.
+        since_ms = positions.listed_ms - _FILL_OVERLAP_MS
+        fills = await self._ask(self._reader.fills(min_ts=max(0, since_ms // 1_000)))
         effects: list[Effect] = []
-        for fill in reversed(await self._ask(self._reader.fills(min_ts=max(0, since_ms // 1_000)))):
+        for fill in reversed(fills):
             effects += self._engine.intake.on_fill(fill, self._now())
+        positions.listed(fills)
         self._perform(effects)
         for fill in self._engine.account.positions.parked():
             began = self._now()
@@ -115,7 +119,8 @@ class Polls:
         """Count every settlement; those whose fills are missing are read again."""
         self._wants_settlements = False
         effects: list[Effect] = []
-        for settlement in await self._ask(self._reader.settlements()):
+        # Oldest first: of two records of one market the newer one counts.
+        for settlement in reversed(await self._ask(self._reader.settlements())):
             effects += self._engine.intake.on_settlement(settlement, self._now())
         self._perform(effects)
 

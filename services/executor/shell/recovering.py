@@ -204,6 +204,7 @@ class Recovering:
         self._count_unlisted(fills, now)
         for fill in reversed(fills):
             self._record(self._engine.intake.on_fill(fill, now))
+        account.positions.listed(fills)
         for fill in account.positions.parked():
             told_order = await self._reader.order(fill.order_id)
             if told_order is not None:

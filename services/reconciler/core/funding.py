@@ -140,9 +140,9 @@ def possible(entry: Entry, cutoff_ms: int, genesis_ms: int, shards: Sequence[int
 
 def _legs(transfer: VenueTransfer, genesis_ms: int, *, is_old: bool) -> tuple[Shift, ...]:
     """Return no leg, either, both: as far as the transfer has come and as it lies to genesis."""
-    out = shift_of({transfer.from_shard: -transfer.amount_e6})
-    into = shift_of({transfer.to_shard: transfer.amount_e6})
-    both = shift_of({transfer.from_shard: -transfer.amount_e6, transfer.to_shard: transfer.amount_e6})
+    leaves = (transfer.from_shard, -transfer.amount_e6)
+    arrives = (transfer.to_shard, transfer.amount_e6)
+    out, into, both = shift_of(leaves), shift_of(arrives), shift_of(leaves, arrives)
     if transfer.is_complete and transfer.created_ms + _PENDING_MS < genesis_ms:
         return (NOTHING,)
     if is_old and transfer.created_ms > genesis_ms:
@@ -162,17 +162,18 @@ def _placed(
     landed: list[Shift] = []
     if funding.is_applied or not (entry.is_final or funding.status == "pending"):
         amounts = (funding.amount_e6, funding.amount_e6 - funding.fee_e6)
-        landed = [shift_of({shard: amount_e6}) for shard in shards for amount_e6 in amounts]
+        landed = [shift_of((shard, amount_e6)) for shard in shards for amount_e6 in amounts]
     may_be_none = not is_old or not landed or funding.finalized_ms <= genesis_ms
     none = [entry.before, NOTHING] if not is_old else [NOTHING]
     return _distinct([*(none if may_be_none else ()), *landed])
 
 
-def shift_of(amounts_e6: dict[int, int]) -> Shift:
+def shift_of(*amounts_e6: tuple[int, int]) -> Shift:
     """Return amounts by shard as a shift; what is no shard of ours, and nothing, is left out."""
-    return tuple(
-        sorted((shard, amount) for shard, amount in amounts_e6.items() if amount and shard != OUTSIDE_SHARD)
-    )
+    by_shard: Counter[int] = Counter()
+    for shard, amount_e6 in amounts_e6:
+        by_shard[shard] += amount_e6
+    return tuple(sorted((s, amount) for s, amount in by_shard.items() if amount and s != OUTSIDE_SHARD))
 
 
 def _distinct(shifts: Iterable[Shift]) -> tuple[Shift, ...]:
