@@ -367,6 +367,9 @@ class RiskguardCore:
             reasons.append("the account was read too long ago")
         if self._feed_heard_ns is None or now_ns - self._feed_heard_ns > self.patience.listing_fresh_ns:
             reasons.append("own private feed is silent")
+        if self.memory.problem:
+            reasons.append(self.memory.problem)
+        reasons += self.areas.money.pauses(now_ns)
         red = [fired for fired in self.standing.fired if fired.trigger not in self._overruled]
         lets_exits = (GateState.REDUCE_ONLY,) if for_exits else ()
         reasons.extend(fired.text for fired in red if fired.level not in lets_exits)
