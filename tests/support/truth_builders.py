@@ -160,7 +160,7 @@ def listing(
     fills: tuple[VenueFill, ...] = (),
     positions: tuple[VenuePosition, ...] = (),
     settlements: tuple[VenueSettlement, ...] = (),
-    balance_e6: int = 1_000_000_000,
+    balance_e6: int | None = 1_000_000_000,
 ) -> Listing:
     return Listing(
         started_ms=now_ms,
@@ -169,7 +169,7 @@ def listing(
         fills=fills,
         positions=positions,
         settlements=settlements,
-        balance=VenueBalance(balance_e6, {0: balance_e6}, now_ms),
+        balance=None if balance_e6 is None else VenueBalance(balance_e6, {0: balance_e6}, now_ms),
     )
 
 

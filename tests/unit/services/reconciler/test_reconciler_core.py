@@ -8,9 +8,9 @@ from libs.common.domain.side import Side
 from libs.common.env import Env
 from libs.common.kalshi.model import FeedClosed, FeedHeard, OwnFill, OwnOrder, VenueOrderStatus
 from libs.common.messages.execution import OrderState, RenewV1
-from libs.common.messages.risk import ReconResultV1
+from libs.common.messages.risk import OrphanedOrderV1, ReconResultV1
 from services.reconciler.core.core import Patience, ReconcilerCore
-from services.reconciler.core.effects import AskCancel, Effect, Halt, Publish, Read
+from services.reconciler.core.effects import AskCancel, Effect, Halt, Publish, Read, Record
 from services.reconciler.core.listing_view import Listing
 from tests.support.truth_builders import (
     MARKET,
@@ -52,6 +52,7 @@ class Scene:
         self.now = START
         self.halts: list[Halt] = []
         self.asked: list[AskCancel] = []
+        self.rows: list[OrphanedOrderV1] = []
         self.renews = leads
         if leads:
             self.core.on_epoch(epoch_event(), 10, self.now)
@@ -78,6 +79,7 @@ class Scene:
     def take(self, effects: list[Effect]) -> ReconResultV1:
         self.halts += [e for e in effects if isinstance(e, Halt)]
         self.asked += [e for e in effects if isinstance(e, AskCancel)]
+        self.rows += [e.row for e in effects if isinstance(e, Record)]
         (publish,) = [e for e in effects if isinstance(e, Publish)]
         assert publish.is_clear == (not publish.result.drifts)
         return publish.result
@@ -353,12 +355,13 @@ def test_a_cut_feed_closes_the_permit_and_forgets() -> None:
     assert scene.cycle().drifts == ()
 
 
-def test_comparing_twice_within_the_read_lag_counts_once() -> None:
+def test_comparing_twice_within_the_confirming_time_counts_once() -> None:
     scene = Scene()
     scene.cycle()
     scene.cycle(orders=(venue_order(5),))
-    again = listing(now_ns=scene.now + S, now_ms=scene.now_ms + 1_000, orders=(venue_order(5),))
-    assert scene.take(scene.core.on_listing(again, "request", scene.now + S)).drifts == ()
+    soon = S // 2
+    again = listing(now_ns=scene.now + soon, now_ms=scene.now_ms + 500, orders=(venue_order(5),))
+    assert scene.take(scene.core.on_listing(again, "request", scene.now + soon)).drifts == ()
 
 
 def test_a_request_runs_at_once_and_a_timer_waits_its_turn() -> None:
@@ -376,3 +379,148 @@ def test_a_venue_that_cannot_be_read_is_told_in_the_next_result() -> None:
     scene.core.on_tick(scene.now + CYCLE)
     scene.core.on_read_failed("VenueUnavailable: timeout", scene.now + CYCLE)
     assert "VenueUnavailable: timeout" in scene.cycle().errors
+
+
+def test_a_new_difference_is_looked_at_again_after_a_second_and_not_for_ever() -> None:
+    scene = Scene()
+    scene.cycle()
+    orphan = venue_order(5)
+    scene.cycle(orders=(orphan,))
+    assert scene.core.on_tick(scene.now + S - 1) == []
+    (read,) = scene.core.on_tick(scene.now + S)
+    assert isinstance(read, Read)
+    assert read.reason == "confirm"
+    again = listing(now_ns=scene.now + S, now_ms=scene.now_ms + 1_000, orders=(orphan,))
+    scene.core.on_renew(RenewV1(account="main", epoch=1, holder="e", counter=1), scene.now + S)
+    assert kinds(scene.take(scene.core.on_listing(again, "confirm", scene.now + S))) == [
+        "orders_only_exchange"
+    ]
+    assert scene.core.on_tick(scene.now + 3 * S) == [], "what counts is known; the cycle is enough"
+
+
+def test_differences_that_change_each_time_do_not_make_every_second_a_comparison() -> None:
+    scene = Scene()
+    scene.cycle()
+    scene.cycle(orders=(venue_order(5),))
+    confirmations, now = 0, scene.now
+    for number in range(6, 15):
+        now += S
+        for effect in scene.core.on_tick(now):
+            assert isinstance(effect, Read)
+            confirmations += 1
+            read = listing(
+                now_ns=now, now_ms=scene.now_ms + (now - scene.now) // MS, orders=(venue_order(number),)
+            )
+            scene.core.on_listing(read, effect.reason, now)
+    assert confirmations == 2 * PATIENCE.confirm_cycles
+
+
+def disputed(scene: Scene, seconds: float) -> list[str]:
+    """Let time pass in quarters of a second, everybody alive; return the reasons of readings."""
+    reasons: list[str] = []
+    for _ in range(round(4 * seconds)):
+        scene.now += S // 4
+        scene.core.on_feed(FeedHeard(scene.now_ms), scene.now)
+        renew = RenewV1(account="main", epoch=1, holder="e", counter=scene.now)
+        scene.core.on_renew(renew, scene.now)
+        reasons += [e.reason for e in scene.core.on_tick(scene.now) if isinstance(e, Read)]
+    return reasons
+
+
+def test_what_one_stream_has_and_the_other_lacks_starts_a_comparison_and_says_so_once() -> None:
+    scene = Scene()
+    scene.cycle()
+    scene.cycle()
+    scene.core.on_feed(OwnOrder(venue_order(5)), scene.now)
+    assert disputed(scene, 2) == []
+    assert disputed(scene, 1) == ["anomaly"]
+
+
+def test_streams_that_tell_the_same_a_moment_apart_start_nothing() -> None:
+    scene = Scene()
+    scene.cycle()
+    scene.cycle()
+    scene.core.on_feed(OwnOrder(venue_order(5)), scene.now)
+    assert disputed(scene, 1) == []
+    scene.core.on_order(order_event(5), 11, scene.now)
+    assert disputed(scene, 5) == []
+
+
+def test_a_claim_about_a_position_that_the_venue_did_not_tell_starts_a_comparison() -> None:
+    scene = Scene()
+    scene.cycle()
+    scene.cycle()
+    scene.core.on_position(position_event(qty_e2=100), scene.now + 3 * S)
+    assert disputed(scene, 3) == ["anomaly"]
+
+
+def test_everything_that_halts_is_one_halt() -> None:
+    scene = Scene()
+    scene.cycle()
+    fill = venue_fill(venue_ms=scene.now_ms)
+    parts = {"fills": (fill,), "positions": (venue_position(100),), "balance_e6": 7}
+    for _ in range(3):
+        result = scene.cycle(**parts)
+    assert {"fill", "cash"} <= set(kinds(result))
+    (halt,) = scene.halts
+    assert halt.halt.trigger == "recon_cash"
+    for kind in set(kinds(result)):
+        assert kind in halt.halt.reason
+
+
+def test_a_reading_without_a_balance_neither_forgets_nor_forgives_money() -> None:
+    scene = Scene()
+    scene.cycle()
+    scene.cycle(balance_e6=1_000_000_100)
+    assert scene.cycle(balance_e6=None).drifts == ()
+    assert kinds(scene.cycle(balance_e6=1_000_000_100)) == ["cash"]
+    assert kinds(scene.cycle(balance_e6=None)) == ["cash"], "what was known of it stands"
+    assert not scene.is_open()
+    assert scene.cycle().drifts == ()
+    assert scene.is_open()
+
+
+def test_agreement_needs_a_balance_now_and_then() -> None:
+    scene = Scene()
+    scene.cycle()
+    for _ in range(3):
+        scene.cycle(balance_e6=None)
+        assert scene.is_open()
+    for _ in range(4):
+        scene.cycle(balance_e6=None)
+    assert not scene.is_open()
+    scene.cycle()
+    assert scene.is_open()
+
+
+def test_an_orphan_has_a_row_and_ours_resolves_itself() -> None:
+    scene = Scene()
+    scene.cycle()
+    orphan = venue_order(5)
+    for _ in range(3):
+        result = scene.cycle(orders=(orphan,))
+    (entry,) = result.orphans
+    assert (entry.ticker, entry.side, entry.size_e2, entry.avg_price_e4) == (MARKET, "bid", 1_000, 4_000)
+    assert [(row.id, row.is_ours, row.resolved) for row in scene.rows] == [("o5", True, False)]
+    scene.cycle()
+    assert [(row.id, row.resolution_action) for row in scene.rows[1:]] == [("o5", "AUTO_CLOSE")]
+
+
+def test_a_position_that_the_executor_denies_is_an_orphan_for_a_person_to_close() -> None:
+    scene = Scene()
+    scene.cycle()
+    fill = venue_fill(venue_ms=NOW_MS, position_after_e2=100)
+    scene.core.on_fill(fill_event(fill))
+    parts = {
+        "fills": (fill,),
+        "positions": (venue_position(100, cost_e6=400_000),),
+        "balance_e6": 1_000_000_000 - 400_000,
+    }
+    for sequence in (1, 2, 3):
+        scene.core.on_position(position_event(qty_e2=0, sequence=sequence), scene.now + CYCLE)
+        result = scene.cycle(**parts)
+    assert [(d.kind, d.action, d.odd_one_out) for d in result.drifts] == [("position", "close", "executor")]
+    (entry,) = result.orphans
+    assert (entry.ticker, entry.side, entry.size_e2, entry.avg_price_e4) == (MARKET, "yes", 100, 4_000)
+    assert scene.halts
+    assert [(row.order_id, row.ticker) for row in scene.rows] == [("", MARKET)]
