@@ -5,6 +5,8 @@ All of them go through the read view and so may lag behind, as at the venue.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections import defaultdict
 
 from libs.common.domain.units import CENT_E6, format_qty
@@ -24,7 +26,7 @@ from services.simexchange.shell.bodies_out import (
     settlement_body,
 )
 from services.simexchange.shell.door import Door, Route
-from services.simexchange.shell.paging import Key, int_of, limit_of, page, within, words_of
+from services.simexchange.shell.paging import NS_PER_S, Key, int_of, limit_of, page, within, words_of
 from services.simexchange.shell.reply import Call, Reply, bad_parameter, invalid_parameters, ok, refused
 
 COST_FREE = 0
@@ -138,9 +140,13 @@ class PortfolioRoutes:
         limit, markets, order_id = limit_of(call, "GetFills"), words_of(call, "ticker"), call.get("order_id")
         shard = int_of(call, "GetFills", "exchange_index")
         is_recent = within(call, "GetFills", "min_ts", "max_ts")
+        fills = self._floor.reads.fills(self._door.account(call), call.now_ns)
+        # They lie in order of time: whoever asks for the newest of a day need not wait for all of it.
+        first_ns = (int_of(call, "GetFills", "min_ts") or 0) * NS_PER_S
+        first = bisect.bisect_left(fills, first_ns, key=lambda fill: fill.venue_ns)
         found = [
             (number, fill)
-            for number, fill in enumerate(self._floor.reads.fills(self._door.account(call), call.now_ns))
+            for number, fill in enumerate(itertools.islice(fills, first, None), first)
             if (not markets or fill.market in markets)
             and (not order_id or fill.order_id == order_id)
             and (shard is None or shard < 0 or fill.shard == shard)
