@@ -113,7 +113,15 @@ class Players:
         """Resume as riskguard writes it, naming the newest halt."""
         newest = await self._bus.last(self._subjects.all_of("ctl.halt"))
         assert newest is not None, "born halted"
-        resume = ResumeV1(halt_sequence=newest.sequence, nonce="n", reason="bench", by="bench", expires_ms=0)
+        resume = ResumeV1(
+            halt_sequence=newest.sequence,
+            nonce=f"bench-{newest.sequence}",
+            reason="bench",
+            by="bench",
+            expires_ms=time.time_ns() // 1_000_000 + _LIFE_MS,
+            env=self._subjects.env.value,
+            account=ACCOUNT,
+        )
         await self._bus.append(
             self._subjects.of("ctl.resume", "riskguard"), encode(resume), msg_id=f"r-{newest.sequence}"
         )

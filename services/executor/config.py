@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from libs.common.control.settings import Control
 from libs.common.risk.limits import RiskLimits
 from libs.common.runtime.config import Common, Seconds, Venue
 from services.executor.core.confirmation import ConfirmTerms
@@ -223,8 +224,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     evidence: Evidence = Evidence()
     confirmation: Confirmation = Confirmation()
     flatten: Flatten = Flatten()
+    control: Control = Control()
 
     def __post_init__(self) -> None:
+        self.control.check(self.common.env)
         for name in ("rest_url", "ws_url", "key_id", "key_file"):
             if not getattr(self.venue, name):
                 raise ValueError(f"expected venue.{name}, was empty")

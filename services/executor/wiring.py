@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from libs.common.bus.nats import NatsBus
+from libs.common.control.admission import Admission
 from libs.common.kalshi.budget import TokenBuckets
 from libs.common.kalshi.canceller import Canceller
 from libs.common.kalshi.order_sender import OrderSender
@@ -120,7 +121,9 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         cancel_batch_items=config.planning.batch_items,
         backoff_max_ns=int(config.planning.backoff_max_s * _S),
     )
-    latch = LatchFile(Path(runtime.common.state_dir), f"executor-{runtime.common.account}")
+    latch = LatchFile(
+        Path(runtime.common.state_dir), f"executor-{runtime.env.value}-{runtime.common.account}"
+    )
     engine = make_engine(runtime, buckets, latch)
 
     def now() -> Now:
@@ -150,7 +153,10 @@ async def wire(runtime: Runtime[Config]) -> ExecutorApp:
         subjects=subjects,
         halting=engine.halting,
         on_latch=lambda state: perform(engine.on_latch(state)),
-        on_limit=lambda limit: perform(engine.on_limit(limit, now())),
+        admission=Admission(config.control.verifier(runtime.env, runtime.common.account)),
+        now_ms=lambda: now().ms,
+        limits=engine.limits,
+        on_limits=lambda: perform(engine.on_limits(now())),
         log=runtime.log,
         run=runtime.run,
     )

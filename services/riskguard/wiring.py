@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from libs.common.control.admission import Admission
 from libs.common.kalshi.canceller import Canceller
 from libs.common.kalshi.feed import run_feed
 from libs.common.kalshi.model import FeedEvent
@@ -28,6 +29,7 @@ from services.riskguard.core.marks import Marks
 from services.riskguard.core.open_orders import OpenOrders
 from services.riskguard.core.resume import ResumeDesk
 from services.riskguard.shell.service import RiskguardApp
+from services.riskguard.shell.slow_reader import SlowReader
 from services.riskguard.shell.venue import VenueHands
 
 CHANNELS = ("fill", "user_orders")
@@ -50,7 +52,9 @@ def wire(runtime: Runtime[Config]) -> App:
     canceller = Canceller(
         venue.rest_url, make_transport(venue.rest_url), signer, clock, deadline_s=LANE_ANSWER_S
     )
-    latch_file = LatchFile(Path(runtime.common.state_dir), "riskguard")
+    latch_name = f"riskguard-{runtime.env.value}-{runtime.common.account}"
+    latch_file = LatchFile(Path(runtime.common.state_dir), latch_name)
+    verifier = config.control.verifier(runtime.env, runtime.common.account)
     timing = config.timing
     account = Account(
         trading_day(config.day),
@@ -69,10 +73,10 @@ def wire(runtime: Runtime[Config]) -> App:
             executor_silence_ns=timing.executor_silence_ms * _MS,
         ),
         account=account,
-        latches=Latches(latch_file.read()),
+        latches=Latches(latch_file.read(), Admission(verifier)),
         leader=Leader(clock.mono_ns()),
         lane=EmergencyLane(timing.executor_silence_ms * _MS, timing.emergency_repeat_ms * _MS),
-        desk=ResumeDesk(timing.nonce_life_ms * _MS, runtime.config_hash),
+        desk=ResumeDesk(timing.nonce_life_ms * _MS, verifier, runtime.config_hash, config.ramp),
         areas=Areas.under(config.limits, runtime.env.value),
     )
 
@@ -81,7 +85,25 @@ def wire(runtime: Runtime[Config]) -> App:
         await run_feed(venue.ws_url, signer, session, on_events, clock)
 
     hands = VenueHands(reader, canceller, clock, runtime.log)
-    return RiskguardApp(runtime, core, hands, feed, latch_file)
+    slow = SlowReader(
+        VenueReader(venue.rest_url, make_transport(venue.rest_url), signer, clock),
+        venue.key_id,
+        credentials(config),
+        Path(runtime.common.state_dir),
+        hands.use_limits,
+        clock,
+    )
+    return RiskguardApp(runtime, core, hands, slow, feed, latch_file)
+
+
+def credentials(config: Config) -> dict[str, Path]:
+    """Return the files of our credentials by what they are, as far as we have any."""
+    named = {
+        "venue key": config.venue.key_file,
+        "bus password": config.common.nats_password_file,
+        "bus nkey": config.common.nats_nkey_file,
+    }
+    return {name: Path(path) for name, path in named.items() if path}
 
 
 def trading_day(day: Day) -> TradingDay:

@@ -11,11 +11,11 @@ import pytest
 from libs.common.bus.api import Bus
 from libs.common.domain.side import Side
 from libs.common.messages.base import encode
-from libs.common.messages.risk import LimitV1
 from tests.support.bus import Connect
 from tests.support.eventually import eventually
 from tests.support.executor_builders import LIMITS, a_quote
 from tests.support.executor_world import ACCOUNT, Executor, World, executor_world
+from tests.support.resumes import a_limit, a_raise
 
 BID, ASK = a_quote(Side.BID, 6_000, 500), a_quote(Side.ASK, 6_300, 500)
 
@@ -62,7 +62,7 @@ async def test_cash_that_leaves_the_shard_is_missed_before_the_venue_has_to_refu
 
 
 async def limit(bus: Bus, world: World, name: str, value: int) -> None:
-    body = LimitV1(scope=ACCOUNT, name=name, value=value, by="me", reason="test")
+    body = a_limit(name, value)
     subject = world.subjects.of("ctl.limit", ACCOUNT)
     await bus.append(subject, encode(body), msg_id=f"{name}-{value}")
 
@@ -81,12 +81,15 @@ async def test_limit_on_the_control_stream_holds_at_once_and_after_a_restart(
     await limit(bus, world, "order_qty_e2_max", 500)
     await limit(bus, world, "order_notional_e6_max", 99_000_000)
     await eventually(lambda: executor.engine.quoter.approver.limits.order_notional_e6_max == 99_000_000)
-    assert executor.engine.quoter.approver.limits.order_qty_e2_max == 499, "raising waits for a new process"
+    left = msgspec.structs.replace(LIMITS, order_qty_e2_max=499, order_notional_e6_max=99_000_000)
+    assert executor.engine.quoter.approver.limits == left, "nothing is raised without two steps"
     await executor.stop()
 
     again = await world.start()
-    assert again.engine.quoter.approver.limits == msgspec.structs.replace(
-        LIMITS, order_qty_e2_max=500, order_notional_e6_max=99_000_000
-    )
+    assert again.engine.quoter.approver.limits == left
+    raised = a_raise("order_qty_e2_max", 100_000_000, after=again.engine.limits.newest)
+    await bus.append(world.subjects.of("ctl.limit", ACCOUNT), encode(raised), msg_id="raise")
     await world.target(BID, ASK)
     await world.until_resting(2)
+    cap = LIMITS.order_qty_e2_max
+    assert again.engine.quoter.approver.limits.order_qty_e2_max == cap, "live, and within the configuration"

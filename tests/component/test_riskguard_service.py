@@ -165,7 +165,7 @@ async def test_the_local_latch_survives_the_loss_of_the_stream(scene: Scene, tmp
     await scene.closed("born halted")
     assert (await scene.resume())["is_accepted"]
     await scene.opened()
-    (scene.state_dir / "riskguard-latch.json").unlink()
+    (scene.state_dir / "riskguard-sim-main-latch.json").unlink()
     await scene.restart()
     await scene.closed("local latch")
     newest = await scene.bus.last(SUBJECTS.all_of("ctl.halt"))

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 from libs.common.bus.memory import MemoryBroker
 from libs.common.domain.side import Side
 from libs.common.messages.base import encode
-from libs.common.messages.control import HaltV1, PermitV1, ResumeV1
+from libs.common.messages.control import HaltV1, PermitV1
 from libs.common.messages.execution import EpochV1, RenewV1
 from libs.common.messages.market import BandV1
 from libs.common.messages.target import QuoteV1
@@ -25,6 +25,7 @@ from tests.faults.exchange import ACCOUNT, EVENTS, MS, SHARDS, A, B, C, Exchange
 from tests.faults.machine import START_NS, WorldClock
 from tests.support.bus import ENV
 from tests.support.executor_builders import a_status, a_target, a_top
+from tests.support.resumes import a_resume
 
 _CENTS: Final = (BandV1(start_e4=0, end_e4=10_000, step_e4=100),)
 _CLOSE_MS: Final = START_NS // MS + 86_400_000
@@ -159,7 +160,8 @@ class Day:
         """Resume by naming the newest halt."""
         newest = self._broker.newest(self._subjects.all_of("ctl.halt"))
         assert newest is not None
-        resume = ResumeV1(halt_sequence=newest.sequence, nonce="n", reason="go", by="test", expires_ms=0)
+        nonce = f"nonce-{newest.sequence}"
+        resume = a_resume(newest.sequence, nonce=nonce, account=ACCOUNT, at_ms=self._now_ms())
         self._auditor.halted_ns = None
         self._control("ctl.resume", "operator", encode(resume))
 

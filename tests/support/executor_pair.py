@@ -29,7 +29,7 @@ from libs.common.domain.grid import grid_of_steps
 from libs.common.domain.ids import parse_client_order_id
 from libs.common.domain.side import Side
 from libs.common.messages.base import WireDecoder, encode
-from libs.common.messages.control import PermitV1, ResumeV1
+from libs.common.messages.control import PermitV1
 from libs.common.messages.execution import EpochV1
 from libs.common.messages.market import FeeTermsV1, MarketState, MarketV1, TopV1
 from libs.common.messages.target import QuoteV1, TargetV1
@@ -38,6 +38,7 @@ from tests.support.bus import ENV
 from tests.support.eventually import eventually
 from tests.support.executor_builders import LIMITS, a_target
 from tests.support.nats_server import NatsServer, wait_until_stopped
+from tests.support.resumes import a_resume
 from tests.support.sleepy_executor import Woke
 from tests.support.venue_process import ROOT, Member, VenueProcess, environment
 
@@ -191,7 +192,7 @@ class Pair:
         """Resume by naming the newest halt, as riskguard does; an installation is born halted."""
         newest = await self.bus.last(self.subjects.all_of("ctl.halt"))
         assert newest is not None
-        resume = ResumeV1(halt_sequence=newest.sequence, nonce="n", reason="test", by="test", expires_ms=0)
+        resume = a_resume(newest.sequence, account=self.member.name)
         subject = self.subjects.of("ctl.resume", "operator")
         await self.bus.append(subject, encode(resume), msg_id=f"resume-{newest.sequence}")
 

@@ -18,7 +18,7 @@ from typing import Any
 from libs.common.bus.nats import NatsBus
 from libs.common.domain.side import Side
 from libs.common.messages.base import encode
-from libs.common.messages.control import PermitV1, ResumeV1
+from libs.common.messages.control import PermitV1
 from libs.common.messages.execution import PositionV1
 from libs.common.messages.market import FeeTermsV1, MarketV1, TopV1
 from libs.common.messages.target import QuoteV1
@@ -31,6 +31,7 @@ from tests.support.bus import ENV, Connect
 from tests.support.eventually import eventually
 from tests.support.exchange import RunningExchange, running_exchange
 from tests.support.executor_builders import LIMITS, a_target
+from tests.support.resumes import a_resume
 from tests.support.runtimes import runtime_of
 
 ACCOUNT = "main"
@@ -163,7 +164,7 @@ class World:
         """Resume by naming the newest halt."""
         newest = await self.bus.last(self.subjects.all_of("ctl.halt"))
         assert newest is not None
-        resume = ResumeV1(halt_sequence=newest.sequence, nonce="n", reason="test", by="test", expires_ms=0)
+        resume = a_resume(newest.sequence)
         await self.bus.append(
             self.subjects.of("ctl.resume", "operator"), encode(resume), msg_id=f"r-{newest.sequence}"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from libs.common.kalshi.model import FeedHeard
-from libs.common.messages.control import HaltV1, PermitV1, ResumeV1
+from libs.common.messages.control import HaltV1, PermitV1
 from libs.common.messages.health import BeatV1
 from libs.common.runtime.latch_file import LatchWord
 from services.riskguard.core.account import Account
@@ -24,11 +24,12 @@ from services.riskguard.core.reading import Reading
 from services.riskguard.core.resume import ResumeDesk
 from services.riskguard.core.triggers.base import Fired, Trigger, View
 from services.riskguard.core.triggers.registry import TRIGGERS
+from tests.support.resumes import UNSIGNED, a_resume, admission
 from tests.support.riskguard_limits import WIDE
 from tests.support.truth_builders import MS, NOW_MS, S
 
 RUNNING = LatchWord(is_halted=False, halt_sequence=1, reason="")
-RESUME = ResumeV1(halt_sequence=1, nonce="n", reason="r", by="ann", expires_ms=0)
+RESUME = a_resume(1, at_ms=NOW_MS)
 
 
 def guard(word: LatchWord = RUNNING, limits: Limits = WIDE) -> RiskguardCore:
@@ -38,10 +39,10 @@ def guard(word: LatchWord = RUNNING, limits: Limits = WIDE) -> RiskguardCore:
         limits=limits,
         patience=Patience(2 * S, 10 * S, 2 * S, 5_000, 3 * S),
         account=Account(TradingDay(ZoneInfo("UTC"), 0), Marks(5 * S), OpenOrders("sim")),
-        latches=Latches(word),
+        latches=Latches(word, admission()),
         leader=Leader(0),
         lane=EmergencyLane(3 * S, S),
-        desk=ResumeDesk(60 * S),
+        desk=ResumeDesk(60 * S, UNSIGNED),
         areas=Areas.under(limits),
     )
 
@@ -50,7 +51,7 @@ def running_guard(limits: Limits = WIDE) -> RiskguardCore:
     """Return a guard that was resumed and has heard from everybody just now."""
     core = guard(limits=limits)
     core.on_halt(1, "init", HaltV1(reason="born halted"))
-    core.on_resume(2, RESUME)
+    core.on_resume(2, RESUME, NOW_MS, NOW_MS)
     core.on_control_readable()
     core.on_memory(None)
     core.on_reading(reading(), 0)

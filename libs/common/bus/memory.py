@@ -18,6 +18,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -198,7 +199,9 @@ class MemoryBroker:
         return heard
 
     def _store(self, stream: _StoredStream, subject: str, data: bytes, headers: Mapping[str, str]) -> Message:
-        message = Message(subject, data, dict(headers), None, len(stream.messages) + 1, self.clock.mono_ns())
+        number, at = len(stream.messages) + 1, datetime.fromtimestamp(self.clock.now_ns() / 1e9, UTC)
+        stored_at = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        message = Message(subject, data, dict(headers), None, number, self.clock.mono_ns(), stored_at)
         stream.messages.append(message)
         stream.last[subject] = message
         for pattern, take in tuple(self._followers):

@@ -5,26 +5,28 @@ what a halt or a resume means. Rules of the file:
 
 * No record at all is halted: born halted, and an empty stream is a lost stream.
 * Any halt latches, whatever its payload; the newest over all sources counts.
-* A resume counts only if it names the newest halt before it. One that names an
-  older halt, comes before the halt it names, or is malformed, lifts nothing. (The
-  stream keeps few messages a source, so the halt it names may be gone when read
-  again; then it must be newer than every halt still there before the resume.)
+* A resume counts only if it names the newest halt before it, exactly. One that names
+  another one, one that is not known here, or one that comes later, lifts nothing; a
+  nonce works once. Whoever hands a resume in has verified it (`signing.py`).
 * Records may arrive twice or out of order (a live subscription beside a replay):
   the fold depends on sequences only, never on arrival.
 * A halt heard on the core subject that the stream has not stored yet has no
   sequence. It latches by itself until its own stored copy arrives (`on_halt`) or the
   executor has stored it in its own name (`stored_for`), so that a resume can name
-  it and losing the stream cannot lose the halt. An older halt of its source that is
-  read again is not its copy; neither is one in other words, or one that was lifted
-  before the stream was read whole.
+  it and losing the stream cannot lose the halt. Halts in the same words are counted:
+  the stored copy of one is not the copy of the next. Neither is an older halt that is
+  read again, one in other words, or one that was lifted before the stream was read whole.
+* The same halt may be heard by several ways (`hearing.py`); each way counts for itself.
 * Unreadable is halted (`unreadable`), until a whole read succeeds (`readable`).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from libs.common.control.hearing import Hearings
 from libs.common.messages.control import GateState, HaltV1, ResumeV1, ScopeKind
 
 
@@ -40,6 +42,8 @@ class LatchState:
         reason: Why, in the words of the newest halt.
         source: Who halted.
         halts: Every unlifted account-wide or scoped halt, newest first.
+        resumed_ms: When the stream stored the newest resume that lifted a halt of the account, Unix;
+            0 if there was none. A ramp begins there.
     """
 
     is_halted: bool
@@ -49,6 +53,7 @@ class LatchState:
     reason: str
     source: str
     halts: tuple[Halted, ...] = ()
+    resumed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,13 @@ def names_strategy(key: str, strategy: str) -> bool:
 STRENGTH = {GateState.REDUCE_ONLY: 1, GateState.CANCEL_ONLY: 2, GateState.HALTED: 3}
 
 
-_Heard = tuple[str, str, str, str]
-"""Source, scope, its key, level: a narrower or weaker halt never replaces a wider or stronger one."""
+@dataclass(frozen=True, slots=True)
+class _Lifted:
+    """Up to which halt all are lifted, by which resume, and when the account was last set free."""
 
-
-def _heard_of(source: str, halt: HaltV1) -> _Heard:
-    return (source, halt.scope.value, halt.scope_key, halt.level.value)
+    halt_sequence: int = 0
+    resume_sequence: int = 0
+    resumed_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -93,33 +99,56 @@ class LatchFold:
     """The fold; see the module's rules."""
 
     _halts: dict[int, tuple[str, HaltV1]] = field(default_factory=dict)
-    _resumes: dict[int, ResumeV1] = field(default_factory=dict)
-    _heard: dict[_Heard, HaltV1] = field(default_factory=dict)
+    _resumes: dict[int, tuple[ResumeV1, int]] = field(default_factory=dict)
+    _hearings: Hearings = field(default_factory=Hearings)
+    _copies_unread: list[int] = field(default_factory=list)
+    """Halts that were stored while the stream was not read whole: some may be copies of heard ones."""
     _unreadable: str = "control stream not read yet"
+    _lifted_known: _Lifted | None = None
 
     def on_halt(self, sequence: int, source: str, halt: HaltV1) -> None:
         """Take one stored halt."""
         assert sequence > 0, sequence
         is_new = sequence not in self._halts
         self._halts[sequence] = (source, halt)
-        if is_new and not self._unreadable and self._heard.get(_heard_of(source, halt)) == halt:
-            del self._heard[_heard_of(source, halt)]
+        self._lifted_known = None
+        if is_new and self._unreadable:
+            self._copies_unread.append(sequence)
+        elif is_new:
+            self._hearings.copied(source, halt)
 
-    def on_heard(self, source: str, halt: HaltV1) -> None:
-        """Take a halt from the core subject; its stored copy comes before, later, or never."""
-        if not self._is_stored(source, halt):
-            self._heard[_heard_of(source, halt)] = halt
+    def on_heard(self, source: str, halt: HaltV1, way: str = "bus") -> None:
+        """Take a halt from the core subject; its stored copy comes before, later, or never.
 
-    def stored_for(self, source: str, halt: HaltV1 | None = None) -> None:
-        """Say that the halt (or all) heard from this source now has a stored copy under another source."""
-        for key, heard in list(self._heard.items()):
-            if key[0] == source and halt in (None, heard):
-                del self._heard[key]
+        Args:
+            source: Who halted.
+            halt: What it says.
+            way: The connection that it came by; one halt comes once by each.
+        """
+        self._hearings.heard(source, halt, way, is_stored=self._is_stored(source, halt))
 
-    def on_resume(self, sequence: int, resume: ResumeV1) -> None:
-        """Take one stored resume; validity is judged by sequences, see :meth:`state`."""
+    def heard_count(self, source: str, halt: HaltV1) -> int:
+        """Return how many halts in these words were heard and have no stored copy."""
+        return self._hearings.count(source, halt)
+
+    def stored_for(self, source: str, halt: HaltV1 | None = None, count: int | None = None) -> None:
+        """Say that the halt (or all) heard from this source now has a stored copy under another source.
+
+        ``count`` says of how many in the same words; None is all that were heard by now.
+        """
+        for name, heard in self._hearings.open:
+            if name == source and halt in (None, heard):
+                self._hearings.settled(name, heard, count)
+
+    def on_resume(self, sequence: int, resume: ResumeV1, stored_ms: int = 0) -> None:
+        """Take one stored resume that was verified; sequences judge what it lifts, see :meth:`state`."""
         assert sequence > 0, sequence
-        self._resumes[sequence] = resume
+        self._resumes[sequence] = (resume, stored_ms)
+        self._lifted_known = None
+
+    def has_resume(self, sequence: int) -> bool:
+        """Return whether the resume is folded in already."""
+        return sequence in self._resumes
 
     def unreadable(self, why: str) -> None:
         """Latch because the stream, or something in it, could not be read."""
@@ -130,50 +159,80 @@ class LatchFold:
         """Say that the whole stream has been read up to now."""
         if self._unreadable:
             # Only now is it known which of the stored halts were lifted.
-            self._heard = {k: halt for k, halt in self._heard.items() if not self._is_stored(k[0], halt)}
+            lifted = self._lifted().halt_sequence
+            for sequence in self._copies_unread:
+                if sequence > lifted and self._hearings.count(*self._halts[sequence]):
+                    self._hearings.copied(*self._halts[sequence])
+            self._copies_unread.clear()
         self._unreadable = ""
 
     @property
     def heard(self) -> tuple[tuple[str, HaltV1], ...]:
         """Return the halts heard on the core subject whose stored copy has not arrived, by source."""
-        return tuple((key[0], halt) for key, halt in sorted(self._heard.items()))
+        return self._hearings.open
 
     def state(self) -> LatchState:
         """Return what all records together say."""
-        lifted, resume_sequence = self._lifted_up_to()
+        lifted = self._lifted()
         newest = max(self._halts, default=0)
         open_halts = tuple(
             Halted(sequence, source, halt)
             for sequence, (source, halt) in sorted(self._halts.items(), reverse=True)
-            if sequence > lifted
+            if sequence > lifted.halt_sequence
         )
         heard = tuple(Halted(0, source, halt) for source, halt in self.heard)
         open_halts = heard + open_halts
+        by, since_ms = lifted.resume_sequence, lifted.resumed_ms
         if self._unreadable:
-            return LatchState(True, newest, 0, GateState.HALTED, self._unreadable, "unreadable", open_halts)
+            return LatchState(
+                True, newest, 0, GateState.HALTED, self._unreadable, "unreadable", open_halts, since_ms
+            )
         if newest == 0 and not heard:
             return LatchState(True, 0, 0, GateState.HALTED, "no control record", "none")
-        if not open_halts:
-            return LatchState(False, newest, resume_sequence, GateState.RUNNING, "", "")
         account = [halted for halted in open_halts if halted.halt.scope is ScopeKind.ACCOUNT]
         if not account:
-            # Only scopes are halted: the account runs, `LatchState.halts` says where it may not.
-            return LatchState(False, newest, resume_sequence, GateState.RUNNING, "", "", open_halts)
+            # Only scopes are halted, if anything: the account runs, `LatchState.halts` says where it may not.
+            return LatchState(False, newest, by, GateState.RUNNING, "", "", open_halts, since_ms)
         strongest = max(account, key=lambda halted: STRENGTH[halted.halt.level])
         return LatchState(
-            True, newest, 0, strongest.halt.level, strongest.halt.reason, strongest.source, open_halts
+            True,
+            newest,
+            0,
+            strongest.halt.level,
+            strongest.halt.reason,
+            strongest.source,
+            open_halts,
+            since_ms,
         )
+
+    def lifter(self) -> ResumeV1 | None:
+        """Return the newest resume that lifted something, or None."""
+        found = self._resumes.get(self._lifted().resume_sequence)
+        return found[0] if found is not None else None
 
     def _is_stored(self, source: str, halt: HaltV1) -> bool:
         """Return whether an unlifted stored halt says the same."""
-        lifted, _ = self._lifted_up_to()
+        lifted = self._lifted().halt_sequence
         return any(sequence > lifted and stored == (source, halt) for sequence, stored in self._halts.items())
 
-    def _lifted_up_to(self) -> tuple[int, int]:
-        """Return the newest halt that a valid resume names, and that resume's sequence."""
-        lifted, by = 0, 0
-        for sequence, resume in sorted(self._resumes.items()):
-            newest_then = max((halt for halt in self._halts if halt < sequence), default=0)
-            if newest_then <= resume.halt_sequence < sequence and resume.halt_sequence > 0:
-                lifted, by = max(lifted, resume.halt_sequence), sequence
-        return lifted, by
+    def _lifted(self) -> _Lifted:
+        if self._lifted_known is None:
+            self._lifted_known = self._lift()
+        return self._lifted_known
+
+    def _lift(self) -> _Lifted:
+        halts = sorted(self._halts)
+        nonces: set[str] = set()
+        found = _Lifted()
+        for sequence, (resume, stored_ms) in sorted(self._resumes.items()):
+            if resume.nonce in nonces:
+                continue  # a replay, whatever it names
+            nonces.add(resume.nonce)
+            before = bisect_left(halts, sequence)
+            if not before or resume.halt_sequence != halts[before - 1]:
+                continue
+            freed = halts[bisect_left(halts, found.halt_sequence + 1) : before]
+            frees_account = any(self._halts[one][1].scope is ScopeKind.ACCOUNT for one in freed)
+            since_ms = stored_ms if frees_account else found.resumed_ms
+            found = _Lifted(resume.halt_sequence, sequence, since_ms)
+        return found

@@ -46,3 +46,4 @@ class Reason(enum.StrEnum):
     CANCEL_FIRST = "cancel_first"
     NO_ORDER_GROUP = "no_order_group"
     QUEUE_KEPT = "queue_kept"
+    SIZE_RAMP = "size_ramp"

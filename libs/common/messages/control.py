@@ -52,7 +52,8 @@ class ResumeV1(Wire, frozen=True, kw_only=True):
     """``ctl.resume.<source>``: lifts the halts up to and including ``halt_sequence`` and nothing newer.
 
     ``halt_sequence`` must be the newest halt over all sources. ``nonce`` comes
-    from the first step (`svc.riskguard.resume`), which said what will happen.
+    from the first step (`svc.riskguard.resume`), which said what will happen, and
+    works once. What is signed is in `libs/common/control/signing.py`.
     """
 
     halt_sequence: int
@@ -60,8 +61,18 @@ class ResumeV1(Wire, frozen=True, kw_only=True):
     reason: str
     by: str
     expires_ms: int
+    """Unix; the stream must have stored it by then."""
+    env: str = ""
+    account: str = ""
     config_hash: str = ""
+    """Of the riskguard that made the offer."""
+    limits_hash: str = ""
+    """Of the limit changes that it held then."""
+    overruled: tuple[str, ...] = ()
+    """Triggers that are red and shall not halt again until ``override_until_ms``."""
+    override_until_ms: int = 0
     signatures: tuple[str, ...] = ()
+    """``name:base64`` each."""
 
 
 class PermitV1(Wire, frozen=True, kw_only=True):
@@ -86,6 +97,10 @@ class PermitV1(Wire, frozen=True, kw_only=True):
     """Size factor, ten-thousandths; below 10_000 in a ramp after resume."""
     exits_open: bool = False
     """Where closed: whether only a halt at level ``reduce_only`` closes it, so that exits may leave."""
+    sent_ms: int = 0
+    """The issuer's wall clock when it said so; a broker that was frozen delivers old ones as if fresh."""
+    limits_hash: str = ""
+    """Which changes of limits the issuer holds (`LimitFold.hash`)."""
 
 
 def parse_halt(data: bytes) -> HaltV1:

@@ -1,7 +1,7 @@
 """The hard limits of an account: no field has a default, and zero means nothing may be sent.
 
-Lowering a limit is like a halt: anybody who may say so is obeyed at once. Raising one
-is like a resume and needs a new configuration, so :func:`lowered` only goes one way.
+The configuration's values are the most that may ever be. How they are lowered and raised
+again while Dora runs is in `libs/common/control/limits.py`.
 """
 
 from __future__ import annotations
@@ -46,13 +46,3 @@ class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Orders of the same market, side, price and size within a second, the new one included."""
     orders_same_price_max: int
     """Open orders at one price of one side, the new one included; 1 refuses every duplicate."""
-
-
-def lowered(limits: RiskLimits, name: str, value: int) -> RiskLimits | None:
-    """Return the limits with one of them lowered, or None where that is no limit or would not lower it.
-
-    A value below zero is taken as zero, which lets nothing through.
-    """
-    if name not in RiskLimits.__struct_fields__ or value >= getattr(limits, name):
-        return None
-    return msgspec.structs.replace(limits, **{name: max(0, value)})

@@ -4,7 +4,7 @@ Every order goes through here, quotes and exits alike (design rule 3). The gate 
 asked again by the sender right before the bytes leave; this first look saves the
 journal from orders that could not go.
 
-Limits can be lowered while orders are under way: what was sealed under the old ones
+Limits can change while orders are under way: what was sealed under the old ones
 carries their number and does not leave any more.
 """
 
@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
-from libs.common.risk.limits import RiskLimits, lowered
+from libs.common.risk.limits import RiskLimits
 from libs.common.risk.model import Order, Refusal, RiskView, Rule
 from libs.common.risk.registry import rules_of
 from libs.common.risk.review import review
@@ -32,7 +30,8 @@ class Approver:
     """Turns requests into approvals or refusals.
 
     Attributes:
-        limits: What the rules go by; at first the configuration's, above which they never go by `recall`.
+        limits: What the rules go by; at first the configuration's.
+        ceiling: The configuration's, which no change goes beyond.
         valid_ns: How long an approval lasts: an intent older than this is not sent.
         revision: Counts the limits used so far.
     """
@@ -42,34 +41,16 @@ class Approver:
     limits: RiskLimits
     valid_ns: int = 500_000_000
     revision: int = 0
+    ceiling: RiskLimits = field(init=False)
     _rules: Sequence[Rule] = field(init=False)
-    _ceiling: RiskLimits = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rules, self._ceiling = rules_of(self.limits), self.limits
+        self._rules, self.ceiling = rules_of(self.limits), self.limits
 
     def use_limits(self, limits: RiskLimits) -> None:
         """Go by these limits from now on; what is approved and has not left does not leave."""
         self.limits, self._rules = limits, rules_of(limits)
         self.revision += 1
-
-    def lower(self, name: str, value: int) -> bool:
-        """Lower one limit; return False where it is none, or would not be lower."""
-        limits = lowered(self.limits, name, value)
-        if limits is None:
-            return False
-        self.use_limits(limits)
-        return True
-
-    def recall(self, name: str, value: int) -> bool:
-        """Set one limit to a value said before this process was born, but not above its configuration."""
-        if name not in RiskLimits.__struct_fields__:
-            return False
-        value = max(0, min(value, getattr(self._ceiling, name)))
-        if value == getattr(self.limits, name):
-            return False
-        self.use_limits(msgspec.structs.replace(self.limits, **{name: value}))
-        return True
 
     def approve_create(
         self, request: CreateRequest, now: Now, behind: Sequence[OwnOrder] = ()

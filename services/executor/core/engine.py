@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from libs.common.control.latch import LatchState
+from libs.common.control.limits import LimitFold, flat
 from libs.common.domain.units import DOLLAR_E4
 from libs.common.kalshi.model import (
     FeedClosed,
@@ -24,7 +25,6 @@ from libs.common.kalshi.model import (
 )
 from libs.common.messages.control import GateState, PermitV1
 from libs.common.messages.market import MarketV1, TopV1
-from libs.common.messages.risk import LimitV1
 from libs.common.messages.target import TargetV1
 from libs.common.risk.rules.price_collar import reference_e4
 from services.executor.core.account import Account, Now
@@ -79,9 +79,12 @@ class Engine:
     _second_ns: int = 0
     direct: DirectOrders = field(init=False)
     """What people and flattenings asked for."""
+    limits: LimitFold = field(init=False)
+    """Every change of a limit that the control stream holds."""
 
     def __post_init__(self) -> None:
         self.direct = DirectOrders(self.account, self.quoter)
+        self.limits = LimitFold(self.account.name)
 
     # Messages of the bus ------------------------------------------------------------------------------
 
@@ -124,9 +127,13 @@ class Engine:
         return effects
 
     def on_permit(self, issuer: str, permit: PermitV1, now: Now) -> None:
-        """Take a permit."""
-        if not self.account.gate.on_permit(issuer, permit, now.ns):
+        """Take a permit; a size factor that changed is planned for."""
+        gate = self.account.gate
+        before_e4 = gate.scale_e4
+        if not gate.on_permit(issuer, permit, now.ns, now.ms):
             self.account.counters["permits_dropped"] += 1
+        elif gate.scale_e4 != before_e4:
+            self.account.dirty |= self.account.targets.markets()
 
     def on_latch(self, state: LatchState) -> list[Effect]:
         """Take what the control stream and the heard halts say together."""
@@ -167,29 +174,33 @@ class Engine:
             self.account.dirty |= self.account.targets.markets()
         cash.on_balance(balance.by_shard, balance.total_e6, began_ns)
 
-    def on_limit(self, limit: LimitV1, now: Now) -> list[Effect]:
-        """Take a change of a limit: lower at once, higher with the next start (design rule 7).
+    def on_limits(self, now: Now) -> list[Effect]:
+        """Go by the changes of limits that hold now: asked when one came, and each second, as they end.
 
-        Lowering is like a halt: what rests is withdrawn, and comes back as far as the new limit lets
-        it. Raising is like a resume, so a process that has orders does not follow; one that is born
-        reads all changes in order, and never goes above its configuration.
+        Tightening is like a halt: what rests is withdrawn, and comes back as far as the new limit lets
+        it. Nothing goes beyond the configuration.
         """
-        is_over = limit.until_ms is not None and limit.until_ms <= now.ms
-        if limit.scope != self.account.name or is_over:
-            return []
         approver = self.quoter.approver
-        held = getattr(approver.limits, limit.name, -1)
-        is_running = self.account.gate.is_rebuilt
-        if (approver.lower if is_running else approver.recall)(limit.name, limit.value):
-            what, effects = "LIMIT_CHANGED", self.cancel_everything(now) if is_running else []
-        elif held == max(0, limit.value):
+        was, is_now = flat(approver.limits), self.limits.applied(approver.ceiling, now.ms)
+        changed = {name: value for name, value in flat(is_now).items() if value != was[name]}
+        if not changed:
             return []
-        else:
-            what, effects = "LIMIT_REFUSED", []
-        fields = {"limit": limit.name, "was": held, "value": limit.value, "by": limit.by}
-        rule = (limit.name, held, limit.value)
-        effects.append(self.account.audit(what, now, market="", reason=limit.reason, rule=rule, by=limit.by))
-        return [*effects, Log(what, limit.reason, level="WARNING", fields=fields)]
+        approver.use_limits(is_now)
+        is_rebuilt = self.account.gate.is_rebuilt
+        is_tightened = any(value < was[name] for name, value in changed.items())
+        effects = self.cancel_everything(now) if is_rebuilt and is_tightened else []
+        self.account.dirty |= self.account.targets.markets()
+        caps = flat(approver.ceiling)
+        for name, value in changed.items():
+            change = self.limits.now(name, caps[name], now.ms).change
+            by, reason = (change.by, change.reason) if change is not None else ("", "a change ended")
+            fields = {"limit": name, "was": was[name], "value": value, "by": by}
+            rule = (name, was[name], value)
+            effects += [
+                self.account.audit("LIMIT_CHANGED", now, market="", reason=reason, rule=rule, by=by),
+                Log("LIMIT_CHANGED", reason, level="WARNING", fields=fields),
+            ]
+        return effects
 
     def on_positions_read(
         self, venue: list[VenuePosition], balance_e6: int | None, began_ns: int, now: Now
@@ -391,6 +402,7 @@ class Engine:
             "cash_residual_e6": self.cash_residual_e6,
             "resting_orders": len(resting),
             "gate_open": float(self.state is GateState.RUNNING),
+            "scale_e4": account.gate.scale_e4,
             "epoch": self.epoch.number,
             "foreign_orders": len(account.foreign),
         }
@@ -501,6 +513,7 @@ class Engine:
         account.dirty |= account.orders.markets() | account.targets.markets()
         account.recent_audits.clear()
         effects: list[Effect] = [*self._cancel_again(now), *self.quoter.watch_budget(now)]
+        effects += self.on_limits(now)
         effects += [effect for m in self._positions_due() for effect in account.position_effects(m)]
         for market in [m for m, status in account.status.items() if account.is_over(status)]:
             account.forget(market)

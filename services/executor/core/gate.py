@@ -4,7 +4,8 @@ Born halted, halted by silence (design rule 6): each condition holds the moment
 when it was last proven, and one that is missing, old or unreadable is closed.
 "No halt seen" is no condition here; a fresh permit is. Cancels and group triggers
 never ask. Ages are of the receiver's monotonic clock, only the book's age is of the
-exchange's own time.
+exchange's own time. A permit that a frozen broker held back is as old as its issuer's
+wall clock says it is, wherever that is older than its arrival.
 
 Two questions: may risk be opened, and may an exit (reduce-only, immediate or cancel)
 leave. A halt at level `REDUCE_ONLY` closes the first and not the second; everything
@@ -17,11 +18,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from libs.common.control.latch import STRENGTH, Halted, LatchState
+from libs.common.control.ramp import FULL_E4
 from libs.common.messages.control import GateState, PermitV1, ScopeKind
 from libs.common.messages.market import MarketState, TopV1
 from services.executor.core.hearing import Hearing
 
 _S: Final = 1_000_000_000
+_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,14 @@ class _Permit:
     boot: str
     counter: int
     is_open: bool
-    received_ns: int
+    sent_ns: int
+    """By our monotonic clock: its arrival, or as much earlier as the wall clocks say that it was sent."""
     reasons: tuple[str, ...]
     scale_e4: int
     epoch: int
     exits_open: bool
+    is_ahead: bool = False
+    """Whether it was sent in our future."""
 
 
 @dataclass(slots=True)
@@ -86,25 +92,33 @@ class Gate:
     _permits: dict[str, _Permit] = field(default_factory=dict)
     _tops: dict[str, TopV1] = field(default_factory=dict)
 
-    def on_permit(self, issuer: str, permit: PermitV1, now_ns: int) -> bool:
+    def on_permit(self, issuer: str, permit: PermitV1, now_ns: int, now_ms: int = 0) -> bool:
         """Take a permit; return False where it is foreign or replayed and changes nothing.
 
         A counter counts within one boot of its issuer; a new boot starts over.
+
+        Args:
+            issuer: Whose it is.
+            permit: What it says.
+            now_ns: Our monotonic clock, by which it ages from here on.
+            now_ms: Our wall clock, compared with the issuer's; 0 compares nothing.
         """
         if permit.account != self.account:
             return False
         held = self._permits.get(issuer)
         if held is not None and held.boot == permit.boot and permit.counter <= held.counter:
             return False
+        late_ms = now_ms - permit.sent_ms if now_ms and permit.sent_ms else 0
         self._permits[issuer] = _Permit(
             permit.boot,
             permit.counter,
             permit.is_open,
-            now_ns,
+            now_ns - max(0, late_ms) * _MS,
             permit.reasons,
             permit.scale_e4,
             permit.epoch,
             permit.exits_open,
+            is_ahead=-late_ms * _MS > self.limits.permit_age_ns,
         )
         return True
 
@@ -131,8 +145,11 @@ class Gate:
 
     @property
     def scale_e4(self) -> int:
-        """Return the smallest size factor that a permit grants, ten-thousandths."""
-        return min((permit.scale_e4 for permit in self._permits.values()), default=0)
+        """Return the smallest size factor that a permit grants, ten-thousandths.
+
+        Without any permit nothing is sent, and what rests is nobody's to make smaller.
+        """
+        return min((permit.scale_e4 for permit in self._permits.values()), default=FULL_E4)
 
     def halt_reasons(self) -> list[str]:
         """Return why the account is halted: latches only, whatever else is closed."""
@@ -274,8 +291,11 @@ class Gate:
         permit = self._permits.get(issuer)
         if permit is None:
             return [f"permit_{issuer}_missing"]
-        if now_ns - permit.received_ns > self.limits.permit_age_ns:
+        if now_ns - permit.sent_ns > self.limits.permit_age_ns:
             return [f"permit_{issuer}_old"]
+        if permit.is_ahead:
+            # One of the two clocks is wrong, and by ours an old permit would look young for as long.
+            return [f"permit_{issuer}_from_the_future"]
         if not permit.is_open and not (is_exit and permit.exits_open):
             return [f"permit_{issuer}_closed: {', '.join(permit.reasons)}"]
         if permit.epoch < self.epoch:

@@ -3,8 +3,9 @@
 Whatever says "halt" closes the gate first and starts a kill ladder for what it reaches;
 the local file is written beside it, so that the halt survives the loss of the bus. A
 resume counts only when the control stream says so by itself: its newest halt is named.
-The file follows the stream, except for a halt that the stream never got: that one is
-stored again in the executor's name before anything can lift it.
+The file follows the stream, except where it knows more: a halt that the stream never got,
+or one that is newer than all that the stream has, which is then lost or restored from an
+old copy. That is stored again in the executor's name before anything can lift it.
 
 Each scope that is halted has one ladder; a stronger halt of the same scope starts another.
 The local file speaks of the account only: a narrower halt is kept by the stream, and a
@@ -58,6 +59,7 @@ class Halting:
         if state.source == "unreadable":
             # Closed, but nobody ordered it: permits and renewals decide how long orders may rest.
             return effects
+        effects += self._on_older(state)
         if state.is_halted:
             return effects + self._on_halted(state)
         if self.word.halt_sequence == UNSTORED:
@@ -94,6 +96,17 @@ class Halting:
         if self.word.halt_sequence == UNSTORED:
             self.word = replace(self.word, halt_sequence=sequence)
             self._has_heard = False
+
+    def _on_older(self, state: LatchState) -> list[Effect]:
+        """Halt by the file where it knows a newer halt than the stream does, lifted or not."""
+        word = self.word
+        if word.halt_sequence <= state.halt_sequence:
+            return []
+        reason = word.reason
+        if not word.is_halted:
+            reason = f"resumed after halt {word.halt_sequence}, but the stream ends at {state.halt_sequence}"
+        self.word, self._has_heard = LatchWord(True, UNSTORED, reason, word.level), False
+        return [WriteLatch(is_halted=True, halt_sequence=UNSTORED, reason=reason, level=word.level)]
 
     def _on_scoped(self, state: LatchState) -> list[Effect]:
         found: dict[tuple[ScopeKind, str], tuple[KillScope, Halted]] = {}

@@ -11,6 +11,7 @@ Rules of the file:
   new place waits for long: it is cancelled.
 * A create needs an order group of its shard and of this epoch; the first create of
   a shard asks for one and waits.
+* Quotes are made smaller by the size factor of the permits: a ramp after a resume.
 * After refusals a market waits, each time longer, so that a target that the venue
   refuses does not eat the tokens of the others.
 """
@@ -22,9 +23,13 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
+from libs.common.control.ramp import FULL_E4, scaled_e2
 from libs.common.domain.reasons import Reason
 from libs.common.kalshi.budget import TokenBuckets
 from libs.common.messages.execution import Action
+from libs.common.messages.target import QuoteV1
 from services.executor.core.account import Account, Now
 from services.executor.core.approval import Approver
 from services.executor.core.drafting import Drafting
@@ -115,7 +120,7 @@ class Quoter:
     ) -> list[OwnOrder]:
         account = self.account
         slot = account.targets.get(market, now.ms)
-        wanted = slot.target.quotes if slot is not None else ()
+        wanted = self._scaled(slot.target.quotes) if slot is not None else ()
         strategy = slot.target.strategy if slot is not None else None
         barred = bool(account.gate.market_reasons(market, now.ms, strategy=strategy))
         if closed or barred:
@@ -141,6 +146,15 @@ class Quoter:
         gone, tied = sort_acts(market, slot, acts)
         knots += tied
         return gone
+
+    def _scaled(self, quotes: tuple[QuoteV1, ...]) -> tuple[QuoteV1, ...]:
+        """Return the quotes in the sizes that permits grant; exits and orders by hand never come here."""
+        scale_e4 = self.account.gate.scale_e4
+        if scale_e4 >= FULL_E4:
+            return quotes
+        small = [structs.replace(quote, qty_e2=scaled_e2(quote.qty_e2, scale_e4)) for quote in quotes]
+        self.account.held[Reason.SIZE_RAMP.value] += sum(not quote.qty_e2 for quote in small)
+        return tuple(small)
 
     def cancel(self, order: OwnOrder, cancels: list[CancelRequest], now: Now) -> list[Effect]:
         """Mark an order as being cancelled and add the request."""

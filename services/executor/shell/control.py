@@ -3,7 +3,10 @@
 A halt heard on the core subject that the stream has not shown for a second is
 appended in the executor's own name, so that a resume can name it. Every few seconds
 the newest records are read from the stream's leader; if they cannot be, the control
-plane is unreadable, which is closed.
+plane is unreadable, which is closed. A stream whose newest record is older than one
+that was read before is another stream, lost or restored from an old copy: that halts.
+
+A resume and a raised limit count only once they are verified (`libs/common/control`).
 """
 
 from __future__ import annotations
@@ -14,8 +17,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Message, OutcomeUnknown
+from libs.common.bus.api import AppendRefused, Bus, BusUnavailable, Message, OutcomeUnknown, Subscription
+from libs.common.control.admission import Admission
 from libs.common.control.latch import LatchFold, LatchState
+from libs.common.control.limits import LimitFold
+from libs.common.control.signing import stored_ms
 from libs.common.messages.base import MalformedMessage, WireDecoder, encode
 from libs.common.messages.control import HaltV1, ResumeV1, parse_halt
 from libs.common.messages.risk import LimitV1
@@ -42,7 +48,10 @@ class ControlWatch:
         on_latch: Callable[[LatchState], None],
         log: EventLog,
         run: str,
-        on_limit: Callable[[LimitV1], None] = lambda _: None,
+        admission: Admission,
+        now_ms: Callable[[], int],
+        limits: LimitFold,
+        on_limits: Callable[[], None] = lambda: None,
     ) -> None:
         self._bus = bus
         self._subjects = subjects
@@ -50,16 +59,20 @@ class ControlWatch:
         self._on_latch = on_latch
         self._log = log
         self._run_id = run
-        self._on_limit = on_limit
-        self._limits_taken: set[int] = set()
+        self._admission = admission
+        self._now_ms = now_ms
+        self._limits = limits
+        self._on_limits = on_limits
         self._stored = 0
+        self._following: list[Subscription] = []
+        self._refused: set[int] = set()
         self._heard_before: tuple[tuple[str, HaltV1], ...] = ()
         self.fold = LatchFold()
         self.sequence = 0
 
-    def on_heard(self, subject: str, data: bytes) -> None:
-        """Take a halt from the core subject, by whichever connection it came."""
-        self.fold.on_heard(self._source(subject), parse_halt(data))
+    def on_heard(self, subject: str, data: bytes, way: str = "listener") -> None:
+        """Take a halt from the core subject; ``way`` names the connection that it came by."""
+        self.fold.on_heard(self._source(subject), parse_halt(data), way)
         self._tell()
 
     async def read_all(self) -> None:
@@ -75,11 +88,7 @@ class ControlWatch:
 
     async def run(self) -> None:
         """Follow for ever."""
-        # A subscription each: the server grants families, not the whole control plane.
-        for family in ("ctl.halt", "ctl.resume", "ctl.limit"):
-            await self._bus.follow(
-                self._subjects.all_of(family), self._on_record, from_sequence=self.sequence + 1
-            )
+        await self._follow()
         since_read_s = 0.0
         while True:
             await asyncio.sleep(_STORE_AFTER_S)
@@ -88,6 +97,25 @@ class ControlWatch:
             if since_read_s >= _REREAD_S or self.fold.state().source == "unreadable":
                 since_read_s = 0.0
                 await self.read_newest()
+            self.release()
+
+    def release(self) -> bool:
+        """Let in the resumes whose delay is over; return whether there was one."""
+        is_due = self._admission.release(self.fold, self._now_ms())
+        if is_due:
+            self._tell()
+        return is_due
+
+    async def _follow(self) -> None:
+        for old in self._following:
+            await old.stop()
+        # A subscription each: the server grants families, not the whole control plane.
+        self._following = [
+            await self._bus.follow(
+                self._subjects.all_of(family), self._on_record, from_sequence=self.sequence + 1
+            )
+            for family in ("ctl.halt", "ctl.resume", "ctl.limit")
+        ]
 
     async def answer(self, message: Message, word: dict[str, object]) -> None:
         """Answer a halt that asks for our own word."""
@@ -104,36 +132,70 @@ class ControlWatch:
         if message.subject.startswith(halts):
             self.fold.on_halt(message.sequence, self._source(message.subject), parse_halt(message.data))
         elif message.subject.startswith(resumes):
-            try:
-                self.fold.on_resume(message.sequence, _RESUME.decode(message.data))
-            except MalformedMessage as e:
-                self._log.event("RESUME_REFUSED", str(e), level="WARNING", sequence=message.sequence)
+            self._take_resume(message)
         elif message.subject.startswith(self._subjects.all_of("ctl.limit")[:-1]):
             self._take_limit(message)
 
+    def _take_resume(self, message: Message) -> None:
+        stored = stored_ms(message.stored_at)
+        try:
+            resume = _RESUME.decode(message.data)
+            refusal = self._admission.resume(self.fold, message.sequence, resume, stored, self._now_ms())
+        except MalformedMessage as e:
+            refusal = str(e)
+        if refusal:
+            self._refuse("RESUME_REFUSED", message, refusal)
+
     # Read again every few seconds, and by two ways: each record counts once, in whatever order they come.
     def _take_limit(self, message: Message) -> None:
-        if message.sequence in self._limits_taken:
-            return
-        self._limits_taken.add(message.sequence)
+        stored, is_new = stored_ms(message.stored_at), False
         try:
             limit = _LIMIT.decode(message.data)
+            is_new, refusal = self._admission.limit(self._limits, message.sequence, limit, stored)
         except MalformedMessage as e:
-            self._log.event("LIMIT_REFUSED", str(e), level="WARNING", sequence=message.sequence)
-        else:
-            self._on_limit(limit)
+            refusal = str(e)
+            self._limits.skip(message.sequence)
+        if is_new:
+            self._on_limits()
+        if refusal:
+            self._refuse("LIMIT_REFUSED", message, refusal)
+
+    def _refuse(self, event: str, message: Message, refusal: str) -> None:
+        if message.sequence not in self._refused:
+            self._refused.add(message.sequence)
+            self._log.event(event, refusal, level="WARNING", sequence=message.sequence)
 
     async def read_newest(self) -> None:
         """Read the newest record of each source; on failure the latch is unreadable, and that is told."""
+        known = self.sequence
         try:
             newest = await self._bus.last_each(f"{self._subjects.root}.ctl.>")
         except (BusUnavailable, OutcomeUnknown) as e:
             self.fold.unreadable(f"control stream unreadable: {e}")
         else:
+            if (now := max((message.sequence for message in newest), default=0)) < known:
+                await self._begin_again(known, now)
+                return
             for message in newest:
                 self._take(message)
             self.fold.readable()
         self._tell()
+
+    async def _begin_again(self, was: int, now: int) -> None:
+        """Halt and read everything anew: it is not the stream that we knew, and what it lacks is unknown."""
+        why = f"the control stream went back from {was} to {now}: lost, or restored from an old copy"
+        self._log.event("HALT", why, level="CRITICAL")
+        self.fold, self.sequence = LatchFold(), 0
+        self._admission.forget()
+        self._refused.clear()
+        self._limits.forget()
+        self.fold.on_heard("executor", HaltV1(reason=why, trigger="stream_lost", by="executor"))
+        self._tell()
+        await self.read_all()
+        self._on_limits()
+        if self._following:
+            with contextlib.suppress(BusUnavailable, OutcomeUnknown):
+                await self._follow()
 
     async def look(self) -> None:
         """Store what had been heard at the last look already: what is younger may be on its way.
@@ -150,9 +212,10 @@ class ControlWatch:
         for source, halt in self.fold.heard if lasting is None else lasting:
             if (source, halt) not in self.fold.heard:
                 continue  # its copy came while another one was being stored
-            # Another one may be heard meanwhile: that one is not stored.
+            # Another one may be heard meanwhile, in the same words or in others: that one is not stored.
+            count = self.fold.heard_count(source, halt)
             if await self._store(f"heard from {source}: {halt.reason}", halt):
-                self.fold.stored_for(source, halt)
+                self.fold.stored_for(source, halt, count)
                 self._tell()
         if self._halting.word.halt_sequence == UNSTORED and not self.fold.heard:
             word = self._halting.word

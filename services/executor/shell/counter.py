@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from libs.common.bus.api import Bus, Handler, Message
+from libs.common.control.limits import flat
 from services.executor.core.account import Now
 from services.executor.core.effects import Effect, SendCancels
 from services.executor.core.engine import Engine
@@ -51,6 +52,7 @@ class Counter:
         return {
             "cancel_all": self._cancel_all,
             "drain": self._drain,
+            "limits": self._limits,
             "orders": self._orders,
             "positions": self._positions,
             **self._others,
@@ -91,6 +93,13 @@ class Counter:
         account = self._engine.account
         orders = [order.message(account.name, account.wall_offset_ns) for order in account.orders.live()]
         await self._bus.respond(message, msgspec.json.encode({"orders": orders}))
+
+    async def _limits(self, message: Message) -> None:
+        """Answer what each limit is now, what the configuration allows at most, and who changed it."""
+        approver, fold, now_ms = self._engine.quoter.approver, self._engine.limits, self._now().ms
+        shown = [fold.now(name, cap, now_ms) for name, cap in flat(approver.ceiling).items()]
+        body = {"account": fold.account, "limits_hash": fold.hash(), "limits": shown}
+        await self._bus.respond(message, msgspec.json.encode(body))
 
     async def _positions(self, message: Message) -> None:
         positions = self._engine.account.positions

@@ -392,7 +392,7 @@ class ExecutorApp:
             self._polls.want_fills()
 
     async def _on_halt(self, message: Message) -> None:
-        self._control.on_heard(message.subject, message.data)
+        self._control.on_heard(message.subject, message.data, "bus")
         if message.reply:
             self._spawn(self._answer(message))
 

@@ -28,6 +28,10 @@ class Areas:
         conduct = Conduct(limits.conduct, env)
         return cls(Money(limits.money), conduct, Health(limits.health), Slow(limits.slow))
 
+    def use(self, limits: Limits) -> None:
+        """Go by these limits from now on; what `conduct` keeps of its own is a window, which never changes."""
+        self.money.limits, self.health.limits, self.slow.limits = limits.money, limits.health, limits.slow
+
     def __iter__(self) -> Iterator[Area]:
         """Return each area."""
         yield from (self.money, self.conduct, self.health, self.slow)

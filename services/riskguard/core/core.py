@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from libs.common.control.limits import LimitFold
 from libs.common.kalshi.model import (
     ExchangeStatus,
     FeedClosed,
@@ -30,19 +31,22 @@ from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
 from libs.common.messages.health import BeatV1, StatusV1
 from libs.common.messages.market import MarketV1, TopV1
-from libs.common.messages.risk import AuditRiskV1, ReconResultV1, RiskStateV1
+from libs.common.messages.risk import AuditRiskV1, LimitV1, ReconResultV1, RiskStateV1
 from services.riskguard.core.account import Account
 from services.riskguard.core.areas import Areas
-from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, ReadBalance, Remember
+from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, ReadBalance, ReadFees, Remember
 from services.riskguard.core.emergency import Done, EmergencyLane, Leader, resting_of
 from services.riskguard.core.judge import Patience, Standing, consequences, judge
 from services.riskguard.core.latches import Latches
+from services.riskguard.core.limit_changes import LimitChanges
+from services.riskguard.core.limit_desk import LimitDesk
 from services.riskguard.core.limits import Limits
 from services.riskguard.core.memory import Memory
 from services.riskguard.core.money.balance import BalanceReading
 from services.riskguard.core.reading import Reading
 from services.riskguard.core.recon_word import ReconWord
 from services.riskguard.core.resume import Execute, ResumeAnswer, ResumeDesk
+from services.riskguard.core.slow.readings import SlowRead
 from services.riskguard.core.triggers.base import Fired
 
 _MS = 1_000_000
@@ -79,13 +83,20 @@ class RiskguardCore:
     _halted_ns: dict[str, int] = field(default_factory=dict)
     _overruled: dict[str, int] = field(default_factory=dict)
     _heard_since: dict[str, int] = field(default_factory=dict)
-    _heard_stored: dict[str, HaltV1] = field(default_factory=dict)
+    _heard_stored: dict[str, tuple[HaltV1, int]] = field(default_factory=dict)
     _storing: dict[str, str] = field(default_factory=dict)
     """Halts of ours on their way to the stream: message id to the source that they stand for."""
     _is_control_read: bool = False
     _numbers: int = 0
 
+    changes: LimitChanges = field(init=False)
+    """The limits under all changes; `limits` is what holds now."""
+    _lifted_by: int = 0
+
     def __post_init__(self) -> None:
+        desk = LimitDesk(self.desk.life_ns, self.desk.verifier, self.desk.config_hash)
+        fold, admission = LimitFold(self.account_id), self.latches.admission
+        self.changes = LimitChanges(self.limits, fold, desk, admission)
         for area in self.areas:
             area.begin_day(self.account.day_ms)
 
@@ -182,7 +193,11 @@ class RiskguardCore:
         self._storing.pop(stored.msg_id, None)
         effects = self.on_halt(sequence, "riskguard", stored.halt)
         if stored.stands_for:
-            self.latches.fold.stored_for(stored.stands_for, self._heard_stored.pop(stored.msg_id, None))
+            halt, count = self._heard_stored.pop(stored.msg_id, (None, None))
+            self.latches.fold.stored_for(stored.stands_for, halt, count)
+        else:
+            # Said again and again while the stream was away, it was one halt all the time.
+            self.latches.fold.stored_for("riskguard", stored.halt)
         return [*effects, *self._settle_latches()]
 
     def on_heard(self, source: str, halt: HaltV1) -> list[Effect]:
@@ -190,19 +205,29 @@ class RiskguardCore:
         self.latches.on_heard(source, halt)
         return self._settle_latches()
 
-    def on_resume(self, sequence: int, resume: ResumeV1) -> list[Effect]:
-        """Take a stored resume."""
-        was_halted = self.latches.state().is_halted
-        self.latches.on_resume(sequence, resume)
-        effects = self._settle_latches()
-        if was_halted and not self.latches.state().is_halted:
-            effects.append(Log("RESUME", resume.reason, "INFO", {"by": resume.by, "sequence": sequence}))
-        return effects
+    def on_resume(self, sequence: int, resume: ResumeV1, stored_ms: int, now_ms: int) -> list[Effect]:
+        """Take a stored resume; it counts if it is verified, and where it was delayed, later."""
+        refusal = self.latches.on_resume(sequence, resume, stored_ms, now_ms)
+        if refusal:
+            return [Log("RESUME_REFUSED", refusal, fields={"sequence": sequence})]
+        return self._on_lifted()
+
+    def on_limit(self, sequence: int, limit: LimitV1, stored_ms: int, now_ms: int) -> list[Effect]:
+        """Take a stored change of a limit."""
+        return [*self.changes.on_change(sequence, limit, stored_ms), *self._use_limits(now_ms)]
+
+    def on_control_lost(self, why: str, now_ns: int) -> list[Effect]:
+        """Halt because the control stream is another one than the one that was read before."""
+        self.latches.on_lost()
+        self.changes.fold.forget()
+        self._is_control_read, self._lifted_by = False, 0
+        return self._halt(HaltV1(reason=why, trigger="stream_lost", by="riskguard"), now_ns, "RISK_HALT")
 
     def on_control_readable(self) -> list[Effect]:
         """Say that the control stream has been read whole."""
         self.latches.on_readable()
         self._is_control_read = True
+        self._overrule()
         return self._settle_latches()
 
     def on_control_unreadable(self, why: str) -> list[Effect]:
@@ -252,6 +277,10 @@ class RiskguardCore:
         self.areas.money.on_balance_failed(reason)
         return []
 
+    def on_slow(self, read: SlowRead, now_ns: int) -> list[Effect]:
+        """Take one reading of what changes within days, or that there is none."""
+        return [Log("RISK_WARNING", text, "CRITICAL") for text in self.areas.slow.on_read(read, now_ns)]
+
     def on_memory(self, state: RiskStateV1 | None) -> list[Effect]:
         """Take the newest stored state, None if none was ever stored."""
         is_used = self.memory.on_read(state, self.account_id, self.account, self.areas.money.balances)
@@ -272,6 +301,9 @@ class RiskguardCore:
             for area in self.areas:
                 area.begin_day(self.account.day_ms)
         self._expire_overrules(now_ms)
+        if self.latches.admission.release(self.latches.fold, now_ms):
+            effects += self._on_lifted()
+        effects += self._use_limits(now_ms)
         for area in self.areas:
             area.on_tick(now_ns, now_ms)
         self._judge(now_ns, now_ms)
@@ -281,9 +313,9 @@ class RiskguardCore:
         effects += self._store_heard(now_ns)
         if self.areas.money.must_read(now_ns):
             effects.append(ReadBalance())
-        state = self.memory.due(
-            self.account_id, self.account, self.areas.money.balances, now_ns, now_ms
-        )
+        if events := self.areas.slow.fees_to_ask(now_ns):
+            effects.append(ReadFees(events))
+        state = self.memory.due(self.account_id, self.account, self.areas.money.balances, now_ns, now_ms)
         if state is not None:
             effects.append(Remember(state))
         started_ns = self._read_started_ns
@@ -307,16 +339,16 @@ class RiskguardCore:
             now_ns,
             now_ms,
             nonce,
+            self.changes.limited(now_ms),
         )
+
+    def scale_e4(self, now_ms: int) -> int:
+        """Return the size factor of the ramp after the newest resume, ten-thousandths."""
+        return self.desk.ramp.scale_e4(self.latches.state().resumed_ms, now_ms)
 
     def on_lane_done(self, done: Done) -> list[Effect]:
         """Take what the venue said to an act of the emergency lane."""
         self.lane.on_done(done)
-        return []
-
-    def on_resumed(self, executed: Execute) -> list[Effect]:
-        """Take the news that a resume was stored: what it overrules is overruled now."""
-        self._overruled.update(executed.overruled)
         return []
 
     def permit(self, now_ns: int) -> tuple[bool, tuple[str, ...]]:
@@ -337,6 +369,30 @@ class RiskguardCore:
         return not is_halted and not self.latches.is_local and not self._pauses(now_ns, for_exits=True)
 
     # Below: how ------------------------------------------------------------------------------------
+
+    def _on_lifted(self) -> list[Effect]:
+        """Look whether a resume lifted something."""
+        effects, lifter = self._settle_latches(), self._overrule()
+        if lifter is not None:
+            fields = {"by": lifter.by, "sequence": self._lifted_by}
+            effects.append(Log("RESUME", lifter.reason, "INFO", fields))
+        return effects
+
+    def _overrule(self) -> ResumeV1 | None:
+        """Overrule what the newest resume overrules, after a restart as well; return it if it is news."""
+        state, lifter = self.latches.state(), self.latches.fold.lifter()
+        if lifter is None or state.is_halted or state.resume_sequence <= self._lifted_by:
+            return None
+        self._lifted_by = state.resume_sequence
+        self._overruled.update(dict.fromkeys(lifter.overruled, lifter.override_until_ms))
+        return lifter
+
+    def _use_limits(self, now_ms: int) -> list[Effect]:
+        was, self.limits = self.limits, self.changes.in_use(now_ms)
+        if self.limits == was:
+            return []
+        self.areas.use(self.limits)
+        return [*self.changes.told(was, now_ms)]
 
     def _judge(self, now_ns: int, now_ms: int) -> None:
         self.standing = judge(
@@ -402,7 +458,8 @@ class RiskguardCore:
 
     def _warn(self) -> list[Effect]:
         """Tell each warning once while it stays."""
-        warnings = self.standing.view.health.warnings
+        view = self.standing.view
+        warnings = {**view.health.warnings, **view.slow.warnings}
         new = [text for key, text in warnings.items() if key not in self._warned]
         self._warned = frozenset(warnings)
         return [Log("RISK_WARNING", text) for text in new]
@@ -417,7 +474,7 @@ class RiskguardCore:
     def _halt(self, halt: HaltV1, now_ns: int, event: str) -> list[Effect]:
         self._numbers += 1
         # The latch holds from here on, whatever becomes of the message.
-        self.latches.on_heard("riskguard", halt)
+        self.latches.on_heard("riskguard", halt, "own")
         ours = Halt(halt, f"halt-{self._numbers}-{now_ns}")
         self._storing[ours.msg_id] = "riskguard"
         return [
@@ -438,7 +495,8 @@ class RiskguardCore:
                 ours = msgspec.structs.replace(halt, reason=f"heard from {source}: {halt.reason}")
                 effects.append(Halt(ours, f"heard-{self._numbers}-{now_ns}", source))
                 self._storing[f"heard-{self._numbers}-{now_ns}"] = source
-                self._heard_stored[f"heard-{self._numbers}-{now_ns}"] = halt
+                count = self.latches.fold.heard_count(source, halt)
+                self._heard_stored[f"heard-{self._numbers}-{now_ns}"] = (halt, count)
         sources = {source for source, _ in heard}
         self._heard_since = {s: since for s, since in self._heard_since.items() if s in sources}
         return effects

@@ -5,6 +5,8 @@ third: it remembers a halt when the stream was lost or restored from an old copy
 Rules of the file:
 
 * Absent or unreadable is halted, so a machine that forgot everything starts halted.
+* A file that knows a newer halt than the stream does, lifted or not, is believed: the
+  stream was lost, or restored from an old copy, and nobody knows what it lacks.
 * A halted file is lifted by a resume that names its halt or a newer one, or by
   any resume that happens while we watch. Otherwise its halt is stored again in
   our own name, so that a resume can name it.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from libs.common.control.admission import Admission
 from libs.common.control.latch import LatchFold, LatchState
 from libs.common.messages.control import HaltV1, ResumeV1, ScopeKind
 from libs.common.runtime.latch_file import LatchWord
@@ -34,6 +37,7 @@ class Latches:
     """Folds the carriers."""
 
     word: LatchWord
+    admission: Admission
     fold: LatchFold = field(default_factory=LatchFold)
     _is_read: bool = False
     _was_halted: bool = True
@@ -48,13 +52,20 @@ class Latches:
         """Take a stored halt."""
         self.fold.on_halt(sequence, source, halt)
 
-    def on_heard(self, source: str, halt: HaltV1) -> None:
-        """Take a halt from the core subject."""
-        self.fold.on_heard(source, halt)
+    def on_heard(self, source: str, halt: HaltV1, way: str = "bus") -> None:
+        """Take a halt from the core subject, or one of our own on its way there."""
+        self.fold.on_heard(source, halt, way)
 
-    def on_resume(self, sequence: int, resume: ResumeV1) -> None:
-        """Take a stored resume."""
-        self.fold.on_resume(sequence, resume)
+    def on_resume(self, sequence: int, resume: ResumeV1, stored_ms: int, now_ms: int) -> str:
+        """Take a stored resume; return why it does not count, the first time that it is seen."""
+        return self.admission.resume(self.fold, sequence, resume, stored_ms, now_ms)
+
+    def on_lost(self) -> None:
+        """Forget the stream: it is another one, and will be read whole."""
+        self.fold = LatchFold()
+        self.admission.forget()
+        self._is_read = False
+        self._written = None
 
     def on_readable(self) -> None:
         """Say that the control stream has been read up to now."""
@@ -76,9 +87,7 @@ class Latches:
             if self._restores:
                 return None, None
             self._restores = True
-            return None, HaltV1(
-                reason=f"local latch: {self.word.reason}", trigger="local_latch", by="riskguard"
-            )
+            return None, HaltV1(reason=f"local latch: {self._told()}", trigger="local_latch", by="riskguard")
         heard = any(halted.sequence == 0 for halted in state.halts)
         now = (state.is_halted, 0 if heard else state.halt_sequence)
         if now == self._written:
@@ -90,11 +99,16 @@ class Latches:
     @property
     def is_local(self) -> bool:
         """Return whether the file halts and nothing has lifted that yet."""
-        return self._written is None and self.word.is_halted and self._file_is_newer(self.state())
+        return self._written is None and self._file_is_newer(self.state())
+
+    def _told(self) -> str:
+        if self.word.is_halted:
+            return self.word.reason
+        return f"resumed after halt {self.word.halt_sequence}, which the stream does not know"
 
     def _file_is_newer(self, state: LatchState) -> bool:
         if not self.word.is_halted:
-            return False
+            return self.word.halt_sequence > state.halt_sequence
         # 0: heard and never stored, or no file; below 0 (`UNSTORED`): a file that cannot be read.
         return self.word.halt_sequence <= 0 or self.word.halt_sequence > state.halt_sequence
 

@@ -7,17 +7,18 @@ one exception: a halt is a halt whatever it says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
-from libs.common.bus.api import Bus, BusError, Handler, Message
+from libs.common.bus.api import Bus, BusError, Handler, Message, Subscription
+from libs.common.control.signing import stored_ms
 from libs.common.messages.base import MalformedMessage, Wire, WireDecoder
 from libs.common.messages.control import PermitV1, ResumeV1, parse_halt
 from libs.common.messages.execution import EpochV1, OrderGroupV1, OrderV1
 from libs.common.messages.health import BeatV1, StatusV1
 from libs.common.messages.market import MarketV1, TopV1
-from libs.common.messages.risk import ReconResultV1, RiskStateV1
+from libs.common.messages.risk import LimitV1, ReconResultV1, RiskStateV1
 from libs.common.observability.metrics import Metrics
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
@@ -54,6 +55,8 @@ class Inputs:
         self._metrics = metrics
         self._perform = perform
         self._resumes = WireDecoder(ResumeV1)
+        self._limits = WireDecoder(LimitV1)
+        self._control_newest = 0
         self.malformed = 0
 
     async def subscribe(self) -> None:
@@ -115,16 +118,31 @@ class Inputs:
         The live subscription on the core subject comes first: a halt that arrives
         while the stream is being read must not fall between the two.
         """
-        halts, resumes = self._subjects.all_of("ctl.halt"), self._subjects.all_of("ctl.resume")
-        await self._bus.each(halts, self._on_heard)
-        is_following = False
+        takes = {
+            self._subjects.all_of("ctl.halt"): self._on_halt,
+            self._subjects.all_of("ctl.resume"): self._on_resume,
+            self._subjects.all_of("ctl.limit"): self._on_limit,
+        }
+        await self._bus.each(self._subjects.all_of("ctl.halt"), self._on_heard)
+        following: list[Subscription] = []
         while True:
+            known = self._control_newest
             try:
-                newest = await self._read_control(halts, resumes)
-                if not is_following:
-                    await self._bus.follow(halts, self._on_halt, from_sequence=newest + 1)
-                    await self._bus.follow(resumes, self._on_resume, from_sequence=newest + 1)
-                    is_following = True
+                newest = await self._control_end()
+                if newest < known:
+                    # Not the stream that we knew. What follows it waits for sequences that may never come.
+                    why = f"the control stream went back from {known} to {newest}: lost, or an old copy"
+                    self._control_newest = 0
+                    self._perform(self._core.on_control_lost(why, self._clock.mono_ns()))
+                    for old in following:
+                        await old.stop()
+                    following.clear()
+                await self._read_control(takes)
+                if not following:
+                    following = [
+                        await self._bus.follow(pattern, take, from_sequence=self._control_newest + 1)
+                        for pattern, take in takes.items()
+                    ]
                 self._perform(self._core.on_control_readable())
             except BusError as e:
                 self._perform(self._core.on_control_unreadable(f"control stream unreadable: {e}"))
@@ -132,17 +150,17 @@ class Inputs:
                 continue
             await asyncio.sleep(_VERIFY_S)
 
-    async def _read_control(self, halts: str, resumes: str) -> int:
-        newest = 0
-        async for message in self._bus.read(halts):
-            await self._on_halt(message)
-            newest = max(newest, message.sequence)
-        async for message in self._bus.read(resumes):
-            await self._on_resume(message)
-            newest = max(newest, message.sequence)
-        return newest
+    async def _control_end(self) -> int:
+        newest = await self._bus.last_each(f"{self._subjects.root}.ctl.>")
+        return max((message.sequence for message in newest), default=0)
+
+    async def _read_control(self, takes: Mapping[str, Handler]) -> None:
+        for pattern, take in takes.items():
+            async for message in self._bus.read(pattern):
+                await take(message)
 
     async def _on_halt(self, message: Message) -> None:
+        self._control_newest = max(self._control_newest, message.sequence)
         halt = parse_halt(message.data)
         self._perform(self._core.on_halt(message.sequence, self._source(message), halt))
 
@@ -150,12 +168,25 @@ class Inputs:
         self._perform(self._core.on_heard(self._source(message), parse_halt(message.data)))
 
     async def _on_resume(self, message: Message) -> None:
+        self._control_newest = max(self._control_newest, message.sequence)
         try:
             resume = self._resumes.decode(message.data)
         except MalformedMessage as e:
             self._count_malformed(message, "ResumeV1", e)
             return
-        self._perform(self._core.on_resume(message.sequence, resume))
+        stored, now_ms = stored_ms(message.stored_at), self._clock.now_ns() // 1_000_000
+        self._perform(self._core.on_resume(message.sequence, resume, stored, now_ms))
+
+    async def _on_limit(self, message: Message) -> None:
+        self._control_newest = max(self._control_newest, message.sequence)
+        try:
+            limit = self._limits.decode(message.data)
+        except MalformedMessage as e:
+            self._core.changes.fold.skip(message.sequence)
+            self._count_malformed(message, "LimitV1", e)
+            return
+        stored, now_ms = stored_ms(message.stored_at), self._clock.now_ns() // 1_000_000
+        self._perform(self._core.on_limit(message.sequence, limit, stored, now_ms))
 
     def _source(self, message: Message) -> str:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.common.bus.api import Bus
+from libs.common.control.ramp import FULL_E4
 from libs.common.messages.base import encode
 from libs.common.messages.control import PermitV1
 from libs.common.messages.risk import ExposureV1, PnlV1, ScaleV1
@@ -10,8 +11,6 @@ from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Subjects
 from services.riskguard.core.core import RiskguardCore
-
-SCALE_FULL_E4 = 10_000
 
 
 class Outputs:
@@ -45,6 +44,7 @@ class Outputs:
             event, level = ("PERMIT_OPENED", "INFO") if is_open else ("PERMIT_CLOSED", "WARNING")
             self._log.event(event, "; ".join(reasons), level=level)
         self._count += 1
+        now_ms = self._clock.now_ns() // 1_000_000
         permit = PermitV1(
             issuer="riskguard",
             boot=self._boot,
@@ -54,7 +54,9 @@ class Outputs:
             reasons=reasons,
             epoch=0 if core.leader.epoch is None else core.leader.epoch.number,
             halt_sequence=core.latches.state().halt_sequence,
-            scale_e4=SCALE_FULL_E4,
+            scale_e4=core.scale_e4(now_ms),
+            sent_ms=now_ms,
+            limits_hash=core.changes.fold.hash(),
             exits_open=not self.stopping and core.exits_open(self._clock.mono_ns()),
         )
         await self._bus.publish(self._subjects.of("permit.risk", core.account_id), encode(permit))
@@ -90,5 +92,7 @@ class Outputs:
             unrealised_open_e6=result.unrealised_open_e6,
         )
         await self._bus.publish(self._subjects.of("risk.pnl", account), encode(pnl))
-        scale = ScaleV1(scope=account, scale_e4=SCALE_FULL_E4, reason="")
+        scale_e4 = core.scale_e4(now_ns // 1_000_000)
+        why = "ramp after a resume" if scale_e4 < FULL_E4 else ""
+        scale = ScaleV1(scope=account, scale_e4=scale_e4, reason=why)
         await self._bus.publish(self._subjects.of("risk.scale", account), encode(scale))

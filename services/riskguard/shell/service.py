@@ -27,12 +27,15 @@ from libs.common.runtime.errors import VenueError
 from libs.common.runtime.latch_file import LatchFile
 from services.riskguard.config import Config
 from services.riskguard.core.core import RiskguardCore
-from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, ReadBalance, Remember
+from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, ReadBalance, ReadFees, Remember
 from services.riskguard.core.emergency import Act, CancelAll, CancelOrders, TriggerGroups
 from services.riskguard.core.latches import WriteLatch
 from services.riskguard.core.resume import Execute, ResumeAnswer
+from services.riskguard.core.slow.readings import Unread
 from services.riskguard.shell.inputs import Inputs
+from services.riskguard.shell.limit_counter import LimitCounter
 from services.riskguard.shell.outputs import Outputs
+from services.riskguard.shell.slow_reader import SlowReader
 from services.riskguard.shell.venue import VenueHands
 
 RunFeed = Callable[[Callable[[list[FeedEvent], int], None]], Coroutine[None, None, None]]
@@ -42,6 +45,8 @@ _PERMIT_S: Final = 0.5
 _FIGURES_S: Final = 1.0
 _RETRY_S: Final = 1.0
 _STORE_S: Final = 4.0
+_AGAIN_S: Final = 5.0
+"""Until what changes within days is read again after a failure."""
 _LANE_S: Final = 8.0
 """How long an end waits for the emergency lane; less than the process may take to end."""
 _LANE_LOOK_S: Final = 0.05
@@ -52,17 +57,19 @@ _MS = 1_000_000
 class RiskguardApp:
     """The running service."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - wired in one place
         self,
         runtime: Runtime[Config],
         core: RiskguardCore,
         venue: VenueHands,
+        slow: SlowReader,
         run_feed: RunFeed,
         latch_file: LatchFile,
     ) -> None:
         self._rt = runtime
         self._core = core
         self._venue = venue
+        self._slow = slow
         self._run_feed = run_feed
         self._file = latch_file
         self._boot = f"{runtime.run}/{runtime.instance}/{runtime.clock.now_ns()}"
@@ -76,11 +83,15 @@ class RiskguardApp:
             self._perform,
         )
         self._outputs = Outputs(core, runtime.bus, runtime.subjects, runtime.clock, runtime.log, self._boot)
+        self._limits = LimitCounter(
+            core, runtime.bus, runtime.subjects, runtime.clock, runtime.log, self._perform
+        )
         self._reads: asyncio.Queue[Read] = asyncio.Queue()
         self._lane: asyncio.Queue[Act] = asyncio.Queue()
         self._halts: asyncio.Queue[Halt] = asyncio.Queue()
         self._audits: asyncio.Queue[Audit] = asyncio.Queue()
         self._balance = asyncio.Event()
+        self._fees: asyncio.Queue[ReadFees] = asyncio.Queue()
         self._state: Remember | None = None
         """The newest state that is not stored yet; an older one need not be."""
         self._state_waits = asyncio.Event()
@@ -92,8 +103,14 @@ class RiskguardApp:
 
     @property
     def endpoints(self) -> Mapping[str, Handler]:
-        """Return ``halt``, ``resume`` and ``limits``."""
-        return {"halt": self._answer_halt, "resume": self._answer_resume, "limits": self._answer_limits}
+        """Return ``halt``, ``resume``, ``limits`` and ``limit``."""
+        limits = self._limits
+        return {
+            "halt": self._answer_halt,
+            "resume": self._answer_resume,
+            "limits": limits.show,
+            "limit": limits.change,
+        }
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -108,6 +125,9 @@ class RiskguardApp:
             group.create_task(self._ask_exchange(), name="exchange")
             group.create_task(self._stop_orders(), name="emergency")
             group.create_task(self._read_balance(), name="balance")
+            group.create_task(self._read_terms(), name="terms")
+            group.create_task(self._read_fees(), name="fees")
+            group.create_task(self._look_at_host(), name="host")
             group.create_task(self._store_audits(), name="audits")
             group.create_task(self._store_state(), name="state")
             group.create_task(self._inputs.memory(), name="memory")
@@ -154,8 +174,10 @@ class RiskguardApp:
                 "open_positions": len(standing.view.positions),
                 "high_water_e6": core.account.high_water_e6,
                 "balance_drop_e6": standing.view.money.balance_drop_e6,
+                "balance_reads": core.areas.money.balance_reads,
                 "halt_sequence": state.halt_sequence,
                 "permit_open": int(is_open),
+                **standing.view.slow.gauges(core.limits.slow.credential_days_max),
                 "red_triggers": len(standing.fired),
                 "orders_last_minute": standing.view.orders_last_minute,
                 "fills_last_minute": standing.view.conduct.fills_last_minute,
@@ -259,6 +281,27 @@ class RiskguardApp:
                 continue
             self._perform(self._core.on_balance(reading, self._mono()))
 
+    async def _read_terms(self) -> None:
+        pause_s = self._rt.config.timing.slow_ms / 1_000
+        while True:
+            is_whole = True
+            async for read in self._slow.terms():
+                is_whole &= not isinstance(read, Unread)
+                self._perform(self._core.on_slow(read, self._mono()))
+            await asyncio.sleep(pause_s if is_whole else min(pause_s, _AGAIN_S))
+
+    async def _read_fees(self) -> None:
+        while True:
+            asked = await self._fees.get()
+            async for read in self._slow.event_fees(asked.events):
+                self._perform(self._core.on_slow(read, self._mono()))
+
+    async def _look_at_host(self) -> None:
+        while True:
+            async for read in self._slow.host():
+                self._perform(self._core.on_slow(read, self._mono()))
+            await asyncio.sleep(self._rt.config.timing.host_ms / 1_000)
+
     async def _store_state(self) -> None:
         """Append the newest state until it is stored; a newer one takes its place meanwhile."""
         subject, number = self._rt.subjects.of("risk.state", self._core.account_id), 0
@@ -301,10 +344,8 @@ class RiskguardApp:
                 case Halt():
                     self._changed.set()
                     self._halts.put_nowait(effect)
-                case Read():
-                    self._reads.put_nowait(effect)
-                case ReadBalance():
-                    self._balance.set()
+                case Read() | ReadBalance() | ReadFees():
+                    self._ask(effect)
                 case Remember():
                     self._state = effect
                     self._state_waits.set()
@@ -319,6 +360,15 @@ class RiskguardApp:
                     self._rt.log.event(
                         effect.event_type, effect.message, level=effect.level, error=None, **effect.fields
                     )
+
+    def _ask(self, effect: Read | ReadBalance | ReadFees) -> None:
+        match effect:
+            case Read():
+                self._reads.put_nowait(effect)
+            case ReadBalance():
+                self._balance.set()
+            case ReadFees():
+                self._fees.put_nowait(effect)
 
     def _write_latch(self, latch: WriteLatch) -> None:
         # Blocks for one fsync, on purpose: a halt is on the disk before anything else happens.
@@ -370,30 +420,12 @@ class RiskguardApp:
             # It may have been stored; the state endpoint and the latch will tell. A new first step is safe.
             refusal = f"outcome unknown: {e}"
         else:
-            self._perform(self._core.on_resumed(execute))
-            self._perform(self._core.on_resume(ack.sequence, execute.resume))
+            now_ms = self._wall_ms()
+            self._perform(self._core.on_resume(ack.sequence, execute.resume, now_ms, now_ms))
             return ResumeAnswer(
                 is_accepted=True, step=2, halt_sequence=halt_sequence, resume_sequence=ack.sequence
             )
         return ResumeAnswer(is_accepted=False, step=2, refusals=(refusal,), halt_sequence=halt_sequence)
-
-    async def _answer_limits(self, message: Message) -> None:
-        core, view = self._core, self._core.standing.view
-        answer = {
-            "account": core.account_id,
-            "limits": msgspec.to_builtins(core.limits),
-            "now": {
-                "day_e6": view.day_e6,
-                "high_water_e6": view.high_water_e6,
-                "positions": dict(view.positions),
-                "market_exposure_e6": dict(view.market_exposure_e6),
-                "event_exposure_e6": dict(view.event_exposure_e6),
-                "account_exposure_e6": view.account_exposure_e6,
-                "orders_last_minute": view.orders_last_minute,
-            },
-            "red": [fired.text for fired in core.standing.fired],
-        }
-        await self._rt.bus.respond(message, msgspec.json.encode(answer))
 
     def _mono(self) -> int:
         return self._rt.clock.mono_ns()

@@ -16,11 +16,10 @@ from libs.common.messages.risk import LimitV1
 from libs.common.risk.limits import RiskLimits
 from libs.common.risk.model import Refusal
 from libs.common.risk.registry import RULES
-from services.executor.core.effects import Log
+from services.executor.core.effects import Effect, Log
 from services.executor.core.requests import AmendRequest, CreateRequest
 from services.executor.core.seal import Approved
 from tests.support.executor_builders import (
-    ACCOUNT,
     CASH_E6,
     GROUP,
     LIMITS,
@@ -36,6 +35,7 @@ from tests.support.executor_builders import (
     batches,
     cancels,
 )
+from tests.support.resumes import a_limit, a_raise
 
 
 def a_create(**changes: Any) -> CreateRequest:
@@ -70,9 +70,10 @@ def an_exit(**changes: Any) -> CreateRequest:
     return a_create(side=Side.ASK, reduce_only=True, is_immediate=True, post_only=False, **changes)
 
 
-def a_limit(name: str, value: int, **changes: Any) -> LimitV1:
-    fields: dict[str, Any] = {"scope": ACCOUNT, "name": name, "value": value, "by": "me", "reason": "r"}
-    return LimitV1(**(fields | changes))
+def change(desk: Desk, *limits: LimitV1) -> list[Effect]:
+    for limit in limits:
+        desk.engine.limits.take(desk.engine.limits.newest + 1, limit)
+    return desk.engine.on_limits(desk.now)
 
 
 def rule_of(answer: Approved | Refusal | None) -> str:
@@ -310,7 +311,7 @@ def test_recheck_has_no_reference_in_a_stale_or_missing_book(*, is_stale: bool) 
 def test_recheck_goes_by_the_limits_of_now() -> None:
     desk = a_desk()
     approved = intended(desk)
-    assert desk.engine.quoter.approver.lower("order_qty_e2_max", 499)
+    change(desk, a_limit("order_qty_e2_max", 499))
     assert rule_of(desk.engine.quoter.approver.recheck(approved, desk.now)) == "max_order_qty"
 
 
@@ -380,31 +381,41 @@ def test_lowered_limit_stops_what_was_approved_under_the_old_one() -> None:
     desk = a_desk()
     approved = intended(desk)
     assert desk.engine.may_send((approved,), (MARKET,), desk.now) is None
-    assert desk.engine.quoter.approver.lower("account_orders_max", 9_999)
+    change(desk, a_limit("account_orders_max", 9_999))
     assert desk.engine.may_send((approved,), (MARKET,), desk.now) == "limits_changed"
 
 
-def test_lowering_withdraws_what_rests_and_raising_waits_for_a_new_process() -> None:
+def test_tightening_withdraws_what_rests_and_a_raise_within_the_configuration_withdraws_nothing() -> None:
     desk = a_desk()
     desk.accept_all(desk.quote(a_quote()))
     desk.engine.account.gate.is_rebuilt = True
-    effects = desk.engine.on_limit(a_limit("order_qty_e2_max", 300), desk.now)
-    assert len(cancels(effects)) == 1
+    assert len(cancels(change(desk, a_limit("order_qty_e2_max", 300)))) == 1
     approver = desk.engine.quoter.approver
     assert approver.limits.order_qty_e2_max == 300
-    assert desk.engine.on_limit(a_limit("order_qty_e2_max", 300), desk.now) == []
-    effects = desk.engine.on_limit(a_limit("order_qty_e2_max", 400), desk.now)
-    assert [effect.event_type for effect in effects if isinstance(effect, Log)] == ["LIMIT_REFUSED"]
+    assert change(desk, a_limit("order_qty_e2_max", 300)) == []
+    assert change(desk, a_limit("order_qty_e2_max", 400)) == [], "without a nonce nothing loosens"
+    effects = change(desk, a_raise("order_qty_e2_max", 400, after=3, at_ms=START_MS))
+    assert approver.limits.order_qty_e2_max == 400
+    assert cancels(effects) == []
+    assert [effect.event_type for effect in effects if isinstance(effect, Log)] == ["LIMIT_CHANGED"]
+
+
+def test_raise_ends_by_itself_and_what_was_below_it_shows_again() -> None:
+    desk = a_desk()
+    desk.engine.account.gate.is_rebuilt = True
+    change(desk, a_limit("order_qty_e2_max", 300))
+    change(desk, a_raise("order_qty_e2_max", 10**9, after=1, at_ms=START_MS))
+    approver = desk.engine.quoter.approver
+    assert approver.limits == LIMITS, "never above the configuration"
+    effects = desk.engine.on_tick(desk.later(3_600))
     assert approver.limits.order_qty_e2_max == 300
+    assert "LIMIT_CHANGED" in [effect.event_type for effect in effects if isinstance(effect, Log)]
 
 
 def test_limit_of_another_scope_of_no_name_or_of_the_past_changes_nothing() -> None:
     desk = a_desk()
     approver = desk.engine.quoter.approver
-    assert desk.engine.on_limit(a_limit("orders_per_s_max", 1, scope="other"), desk.now) == []
-    assert desk.engine.on_limit(a_limit("orders_per_s_max", 1, until_ms=START_MS), desk.now) == []
-    for is_rebuilt in (True, False):
-        desk.engine.account.gate.is_rebuilt = is_rebuilt
-        effects = desk.engine.on_limit(a_limit("no_such_limit", 1), desk.now)
-        assert [effect.event_type for effect in effects if isinstance(effect, Log)] == ["LIMIT_REFUSED"]
+    assert not desk.engine.limits.take(1, a_limit("orders_per_s_max", 1, scope="other"))
+    assert change(desk, a_limit("orders_per_s_max", 1, until_ms=START_MS)) == []
+    assert change(desk, a_limit("no_such_limit", 1)) == []
     assert (approver.limits, approver.revision) == (LIMITS, 0)

@@ -126,7 +126,7 @@ def test_account_at_reduce_only_and_then_halted_is_killed_and_needs_a_new_epoch(
 @pytest.mark.parametrize("level", [GateState.REDUCE_ONLY, GateState.HALTED])
 def test_level_of_a_halt_that_only_we_heard_survives_in_the_file_until_it_is_stored(level: GateState) -> None:
     desk = a_desk()
-    obey(desk, whole(level, 0))
+    obey(desk, replace(whole(level, 0), halt_sequence=1))
     assert desk.engine.halting.word.halt_sequence == UNSTORED
     obey(desk, CLEAR)
     gate = desk.engine.account.gate

@@ -10,7 +10,7 @@ import pytest
 from libs.common.control.latch import Halted, LatchFold, LatchState
 from libs.common.domain.ids import parse_client_order_id
 from libs.common.domain.side import Side
-from libs.common.messages.control import GateState, HaltV1, ResumeV1
+from libs.common.messages.control import GateState, HaltV1
 from libs.common.messages.execution import (
     Action,
     EpochV1,
@@ -31,6 +31,7 @@ from services.executor.core.requests import CreateRequest
 from services.executor.core.seal import Approved, Seal
 from services.executor.core.target_store import TargetStore
 from tests.support.executor_builders import CLEAR, GROUP, START_MS, Desk, a_desk, a_target, an_order, told
+from tests.support.resumes import a_resume
 
 S = 1_000_000_000
 REQUEST = CreateRequest("M", 0, "c", Side.BID, 5_000, 100, "g", START_MS)
@@ -305,7 +306,7 @@ def test_halt_heard_while_the_control_stream_is_unreadable_kills_and_is_written_
     desk = a_desk()
     latch = LatchFold()
     latch.on_halt(1, "operator", HaltV1(reason="stop"))
-    latch.on_resume(2, ResumeV1(halt_sequence=1, nonce="n", reason="r", by="me", expires_ms=0))
+    latch.on_resume(2, a_resume(1))
     latch.unreadable("no leader")
     assert desk.engine.on_latch(latch.state()) == []
     latch.on_heard("operator", HaltV1(reason="stop"))

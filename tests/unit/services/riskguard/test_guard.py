@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from libs.common.kalshi.model import OwnFill
-from libs.common.messages.control import GateState, HaltV1, PermitV1, ResumeV1
+from libs.common.messages.control import GateState, HaltV1, PermitV1
 from libs.common.runtime.latch_file import UNSTORED, LatchWord
 from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.latches import WriteLatch
 from services.riskguard.core.limits import Limits
 from tests.support import guards
 from tests.support.guards import RESUME, guard, halts
+from tests.support.resumes import a_resume
 from tests.support.riskguard_limits import limits
 from tests.support.truth_builders import NOW_MS, S, venue_fill
 
@@ -80,8 +81,7 @@ def test_a_resume_does_not_outrun_its_cause() -> None:
     core.on_feed(OwnFill(venue_fill(qty_e2=1_001)), 1)
     (halt,) = halts(core.on_tick(1, NOW_MS))
     core.on_halt_stored(halt, 3)
-    resume = ResumeV1(halt_sequence=3, nonce="n", reason="r", by="ann", expires_ms=0)
-    core.on_resume(4, resume)
+    core.on_resume(4, a_resume(3, at_ms=NOW_MS), NOW_MS, NOW_MS)
     assert not core.latches.state().is_halted
     (again,) = halts(core.on_tick(4 * S, NOW_MS))
     assert again.msg_id != halt.msg_id
@@ -113,7 +113,7 @@ def test_the_file_remembers_what_the_stream_forgot() -> None:
     for word in (ABSENT, LatchWord(is_halted=True, halt_sequence=9, reason="fat finger")):
         core = guard(word)
         core.on_halt(1, "init", HaltV1(reason="born halted"))
-        core.on_resume(2, RESUME)
+        core.on_resume(2, RESUME, NOW_MS, NOW_MS)
         (halt,) = halts(core.on_control_readable())
         assert word.reason in halt.halt.reason
         assert core.latches.state().is_halted
@@ -122,7 +122,7 @@ def test_the_file_remembers_what_the_stream_forgot() -> None:
 def test_a_file_whose_halt_was_lifted_while_we_were_away_is_cleared() -> None:
     core = guard(LatchWord(is_halted=True, halt_sequence=1, reason="born halted"))
     core.on_halt(1, "init", HaltV1(reason="born halted"))
-    core.on_resume(2, RESUME)
+    core.on_resume(2, RESUME, NOW_MS, NOW_MS)
     effects = core.on_control_readable()
     assert [e for e in effects if isinstance(e, WriteLatch)] == [
         WriteLatch(is_halted=False, halt_sequence=1, reason="resumed by record 2")
@@ -148,7 +148,7 @@ def test_a_replayed_permit_is_void() -> None:
 def test_a_file_that_cannot_be_read_is_no_leave_to_trade() -> None:
     core = guard(LatchWord(is_halted=True, halt_sequence=UNSTORED, reason="local latch file unreadable"))
     core.on_halt(1, "init", HaltV1(reason="born halted"))
-    core.on_resume(2, RESUME)
+    core.on_resume(2, RESUME, NOW_MS, NOW_MS)
     (halt,) = halts(core.on_control_readable())
     assert "unreadable" in halt.halt.reason
     assert core.latches.state().is_halted
@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_read_is_no_leave_to_trade() -> None:
 def test_a_halt_of_ours_that_the_stream_refuses_outlives_the_next_reading_of_the_stream() -> None:
     core = running_guard()
     core.on_halt(3, "riskguard", HaltV1(reason="an older one"))
-    core.on_resume(4, ResumeV1(halt_sequence=3, nonce="n", reason="r", by="ann", expires_ms=0))
+    core.on_resume(4, a_resume(3, at_ms=NOW_MS), NOW_MS, NOW_MS)
     core.on_manual_halt(HaltV1(reason="stop"), 0)
     core.on_halt(3, "riskguard", HaltV1(reason="an older one"))
     core.on_control_readable()

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from libs.common.control.latch import LatchFold
 from libs.common.messages.control import GateState, HaltV1, ResumeV1, ScopeKind
+from tests.support.resumes import a_resume
 
 
 def resume(halt_sequence: int) -> ResumeV1:
-    return ResumeV1(halt_sequence=halt_sequence, nonce="n", reason="checked", by="me", expires_ms=0)
+    return a_resume(halt_sequence)
 
 
 def fold(*, is_readable: bool = True) -> LatchFold:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from libs.common.domain.grid import grid_of_steps
 from libs.common.domain.side import Side
 from libs.common.risk.exposure import EventLoss
-from libs.common.risk.limits import RiskLimits, lowered
+from libs.common.risk.limits import RiskLimits
 from libs.common.risk.model import Order, Refusal, RiskView
 from libs.common.risk.registry import RULES, rules_of
 from libs.common.risk.review import review
@@ -266,19 +266,6 @@ def test_only_the_part_that_opens_needs_cash() -> None:
     assert refusal(an_order(Side.ASK), **{**view, "free_e6": 999_999}) == Refusal(
         "shard_balance", 999_999, 1_000_000, "dollars_e6"
     )
-
-
-def test_lowering_goes_one_way() -> None:
-    down = lowered(LIMITS, "orders_per_s_max", 4)
-    assert down is not None
-    assert down.orders_per_s_max == 4
-    assert msgspec.structs.replace(down, orders_per_s_max=10) == LIMITS
-    assert lowered(LIMITS, "orders_per_s_max", 10) is None
-    assert lowered(LIMITS, "orders_per_s_max", 11) is None
-    assert lowered(LIMITS, "no_such_limit", 0) is None
-    below = lowered(LIMITS, "orders_per_s_max", -5)
-    assert below is not None
-    assert below.orders_per_s_max == 0
 
 
 money = st.integers(-20_000_000, 20_000_000)
