@@ -60,7 +60,24 @@ HEALTH: Final = HealthLimits(
     boots_window_ms=600_000,
     is_build_required=False,
 )
-SLOW: Final = SlowLimits()
+SLOW: Final = SlowLimits(
+    forbid_transfers=False,
+    attestation_warn_days=0,
+    attestation_stop_days=0,
+    credential_warn_days=10**6,
+    credential_days_max=10**6,
+    tier_warn_days=0,
+    tier_settle_ms=0,
+    fee_warn_hours=0,
+    fee_lead_ms=0,
+    fee_settle_ms=0,
+    grid_settle_ms=0,
+    schedule_lead_ms=0,
+    disk_warn_e4=10_000,
+    disk_high_e4=10_000,
+    disk_used_e4=10_000,
+    disk_free_mb_min=0,
+)
 WIDE: Final = Limits(
     trading_enabled=True,
     daily_loss_e6=1_000_000_000,
@@ -90,3 +107,8 @@ def health(**changes: object) -> Limits:
 def money(**changes: object) -> Limits:
     """Return wide limits with these of the money area changed."""
     return limits(money=msgspec.structs.replace(MONEY, **changes))
+
+
+def slow(**changes: object) -> Limits:
+    """Return wide limits with these of what changes within days changed."""
+    return limits(slow=msgspec.structs.replace(SLOW, **changes))

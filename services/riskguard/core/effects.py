@@ -43,6 +43,13 @@ class ReadBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadFees:
+    """Ask the venue what these events cost now: an announced change of their fees is due."""
+
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Remember:
     """Store what a restart must not forget; a newer one replaces it."""
 
@@ -59,4 +66,4 @@ class Log:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-Effect = Halt | Read | ReadBalance | Remember | Audit | Log | WriteLatch | Act
+Effect = Halt | Read | ReadBalance | ReadFees | Remember | Audit | Log | WriteLatch | Act

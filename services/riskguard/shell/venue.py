@@ -10,6 +10,7 @@ from libs.common.kalshi.canceller import Canceller
 from libs.common.kalshi.model import (
     OUTSIDE_SHARD,
     Accepted,
+    AccountLimits,
     ExchangeStatus,
     Outcome,
     Refused,
@@ -70,6 +71,10 @@ class VenueHands:
     def watch_clock(self, take: Callable[[ClockBounds], None]) -> None:
         """Hand over what every answer to a reading proves about the venue's clock."""
         self._reader.watch_clock(take)
+
+    def use_limits(self, limits: AccountLimits) -> None:
+        """Pace readings by what the account may ask for now."""
+        self._reader.use_limits(limits)
 
     async def balance(self) -> BalanceReading:
         """Return our cash, and after it everything that was moved: a move without its cash is only early.
