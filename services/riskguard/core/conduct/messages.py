@@ -83,9 +83,12 @@ class Messages:
         return heard
 
     def changes(self, order_id: str) -> int:
-        """Return how many requests of ours about an order were told so far."""
+        """Return how many requests of ours about an order were told so far.
+
+        A fill may come before the first word about its order: that create counts already.
+        """
         told = self._told.get(order_id)
-        return 0 if told is None else told.changes
+        return 1 if told is None else told.changes
 
     def _keep(self, order: VenueOrder, changes: int) -> None:
         self._told[order.order_id] = _Told(*_content(order), changes)

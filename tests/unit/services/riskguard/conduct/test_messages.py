@@ -67,9 +67,17 @@ def test_an_order_that_a_listing_showed_first_is_known() -> None:
     assert messages.changes("o1") == 1
 
 
-def test_the_number_of_changes_is_kept_for_the_newest_orders_only() -> None:
+def test_a_fill_that_comes_before_the_first_word_is_of_the_same_execution() -> None:
+    messages = Messages()
+    assert messages.changes("o1") == 1
+    messages.on_order(venue_order(1))
+    assert messages.changes("o1") == 1
+
+
+def test_only_the_newest_orders_are_remembered() -> None:
     messages = Messages()
     for number in range(50_001):
         messages.on_order(venue_order(number))
-    assert messages.changes("o0") == 0
-    assert messages.changes("o1") == messages.changes("o50000") == 1
+    assert len(messages._told) == 50_000
+    assert messages.on_order(venue_order(1)) == Heard(0, 0)
+    assert messages.on_order(venue_order(0)) == Heard(1, 1)
