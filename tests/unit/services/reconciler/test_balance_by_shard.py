@@ -18,7 +18,7 @@ from tests.support.truth_builders import (
     venue_fill,
     venue_position,
 )
-from tests.unit.services.reconciler.test_reconciler_core import CYCLE, Scene, kinds
+from tests.support.truth_scene import CYCLE, Scene, kinds
 
 CASH = {0: 600_000_000, 2: 400_000_000}
 
