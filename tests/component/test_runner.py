@@ -123,6 +123,9 @@ async def test_a_service_starts_serves_and_stops_in_order(
 
     await eventually(heard)
     await eventually(lambda: len(beats) >= 3)
+    assert all(beat["build"] == "v-test" and beat["config_hash"] for beat in beats)
+    assert all(abs(beat["sent_ms"] - time.time_ns() // 1_000_000) < 20_000 for beat in beats)
+    assert all(0 <= beat["loop_lag_ms"] < 20_000 for beat in beats)
     assert (await tiny.status(bus))["gauges"]["echo_age_ms"] < 1_500
     port = int(status["gauges"]["metrics_port"])
     assert "dora_status_count" in await page(port, "/metrics")
