@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from libs.common.kalshi.server_clock import ClockBounds
 from services.riskguard.core.health.boots import Boots
 from services.riskguard.core.health.clocks import Clocks
@@ -14,12 +16,12 @@ KEPT_MAX = 10_000
 """Bytes would say the same less plainly: so many things at most, for five thousand names heard."""
 
 
-def kept(thing: object) -> int:
+def kept(thing: Any) -> int:
     """Return how many things an object holds, through its containers and its own small objects."""
     if isinstance(thing, dict):
         return sum(1 + kept(value) for value in thing.values())
     if isinstance(thing, (list, tuple, set, frozenset)) or type(thing).__name__ == "deque":
-        return sum(1 + kept(one) for one in thing)  # type: ignore[attr-defined]
+        return sum(1 + kept(one) for one in thing)
     if type(thing).__module__.startswith("services."):
         names = getattr(thing, "__slots__", None) or vars(thing)
         return sum(kept(getattr(thing, name)) for name in names)
