@@ -13,7 +13,7 @@ GATE_TESTS := tests/unit/libs/common/risk tests/property/test_event_states.py $(
 GATE_CODE := libs/common/risk/*,$(subst $() ,,$(foreach n,approval seal risk_desk event_sums pace shard_cash,services/executor/core/$(n).py,))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property cov-gate contract component replay test-faults-executor system bench bench-halt bench-budget lock clean .runtime
+.PHONY: help setup demo test ci fmt lint type arch docs requirements unit property cov-gate contract component replay test-faults-executor test-controls system bench bench-halt bench-budget lock clean .runtime
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ replay: setup ## recorded sessions through the cores
 
 test-faults-executor: setup ## end the executor at every await and effect of its order path, singly and in pairs
 	@$(PYTEST) -s tests/faults
+
+test-controls: setup ## provoke every trigger and rule, unplug each, print the table and write var/controls.json
+	@$(PYTEST) tests/controls
 
 system: setup ## all services as real processes
 	@$(PYTEST) tests/system

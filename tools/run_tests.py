@@ -24,6 +24,8 @@ REPORTS = Path("var/tests")
 _SHARED = ("unit", "property", "contract", "replay", "component")
 _FORKING = ("faults",)
 """Uses every core by itself."""
+_CONTROLS = ("controls",)
+"""One world for all triggers; prints a table and writes var/controls.json."""
 _ALONE = ("system",)
 
 
@@ -99,6 +101,7 @@ def main() -> int:
     tests = [
         pytest_step("tests", _SHARED, "-n", workers, "--durations=10"),
         pytest_step("faults", _FORKING, "-s"),
+        pytest_step("controls", _CONTROLS),
         pytest_step("system", _ALONE, "--durations=10"),
     ]
     failed += [step.name for step in tests if not run(step)]

@@ -23,7 +23,7 @@ from libs.common.subjects import Subjects
 from tests.controls.played import ACCOUNT
 
 _POLL_S: Final = 0.01
-_ANSWER_S: Final = 0.25
+_ANSWER_S: Final = 0.5
 FIRED: Final = "trigger_fired"
 
 
