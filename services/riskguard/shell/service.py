@@ -175,6 +175,7 @@ class RiskguardApp:
                 "high_water_e6": core.account.high_water_e6,
                 "balance_drop_e6": standing.view.money.balance_drop_e6,
                 "balance_reads": core.areas.money.balance_reads,
+                "equity_e6": core.areas.money.balances.equity_e6(core.account, self._mono()) or 0,
                 "halt_sequence": state.halt_sequence,
                 "permit_open": int(is_open),
                 **standing.view.slow.gauges(core.limits.slow.credential_days_max),

@@ -12,8 +12,10 @@ Rules of the file:
   first few of the young, in venue order, says that nothing changed.
 * A change that moves of money make up exactly is followed by the baselines: it
   is neither a loss nor a gain.
-* Another change counts once two readings in a row may mean the same, or after
-  three that agree on nothing: the mildest of what they may mean.
+* Another change counts once two readings in a row may mean the same, and our
+  account was read anew between them: else a settlement that we have not heard of
+  looks like a gain. Money that grows less and less, no two readings alike, counts
+  after three: the mildest of what the last may mean.
 * Baselines are the day's opening and the day's peak; a new day starts both again.
 """
 
@@ -30,7 +32,10 @@ from services.riskguard.core.money.moves import Move, explain
 _YOUNG_MS: Final = 3_000
 """Reads lag half a second; more than that is no excuse, but clocks differ."""
 _BEFORE_FIRST_MS: Final = 60_000
-_DOUBTS_MAX: Final = 3
+_LAG_NS: Final = 1_000_000_000
+"""An account whose reading began this long after a balance was told knows everything that was in it."""
+_LOOKS_MAX: Final = 3
+_FIRST_LOOKS_MAX: Final = 10
 _USED_MAX: Final = 1_000
 _NOTHING: Final = ShardSum()
 
@@ -50,13 +55,32 @@ class BalanceReading:
     moves: tuple[Move, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """Readings that may mean another number than we have, and since when, monotonic."""
+
+    meanings: frozenset[int]
+    since_ns: int
+    looks: int = 1
+
+    def agreed(self, meanings: frozenset[int], read_ns: int) -> frozenset[int]:
+        """Return what this reading and the one before may both mean, where the account was read between."""
+        return self.meanings & meanings if read_ns >= self.since_ns + _LAG_NS else frozenset()
+
+    def after(self, meanings: frozenset[int], now_ns: int) -> _Doubt:
+        """Return the doubt that another reading leaves."""
+        shared = self.meanings & meanings
+        if shared:
+            return _Doubt(shared, self.since_ns, self.looks + 1)
+        return _Doubt(meanings, now_ns, self.looks + 1)
+
+
 @dataclass(slots=True)
 class _Shard:
     unexplained_e6: int
     opening_e6: int
     high_e6: int | None = None
-    doubt: frozenset[int] = frozenset()
-    doubts: int = 0
+    doubt: _Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +100,13 @@ class Balances:
     used: dict[str, None] = field(default_factory=dict)
     """Moves that the baselines follow already, oldest first."""
     _shards: dict[int, _Shard] = field(default_factory=dict)
-    _first: dict[int, tuple[frozenset[int], int]] = field(default_factory=dict)
-    """Shards seen once: what they may mean, and how often they disagreed."""
+    _first: dict[int, _Doubt] = field(default_factory=dict)
+    """Shards of which nothing is known yet."""
 
     @property
     def is_in_doubt(self) -> bool:
         """Return whether the newest reading needs another one soon."""
-        return bool(self._first) or any(shard.doubts for shard in self._shards.values())
+        return bool(self._first) or any(shard.doubt for shard in self._shards.values())
 
     @property
     def is_known(self) -> bool:
@@ -91,13 +115,21 @@ class Balances:
 
     def on_reading(self, reading: BalanceReading, account: Account, now_ns: int) -> None:
         """Take one reading of the balance."""
+        assert account.read_ns is not None, "an account to compare with"
         sums = account.shards(now_ns)
         if not self.moves_since_ms:
             self.moves_since_ms = reading.read_ms - _BEFORE_FIRST_MS
         for shard, balance_e6 in reading.by_shard.items():
             cash_e6 = sums.get(shard, _NOTHING).cash_e6
             young = account.young_cash(shard, reading.read_ms - _YOUNG_MS)
-            self._on_shard(shard, _meanings(balance_e6, cash_e6, [e6 for _, e6 in young]), reading.moves)
+            meanings = _meanings(balance_e6, cash_e6, [e6 for _, e6 in young])
+            known = self._shards.get(shard)
+            if known is None:
+                self._on_first(shard, meanings, account.read_ns, now_ns)
+            elif known.unexplained_e6 in meanings or self._follow(shard, known, meanings, reading.moves):
+                known.doubt = None
+            else:
+                _on_change(known, meanings, account.read_ns, now_ns)
 
     def begin_day(self) -> None:
         """Begin a new day: what is unexplained now is its opening."""
@@ -161,29 +193,14 @@ class Balances:
         self.total_high_e6, self.moves_since_ms = total_high_e6, moves_since_ms
         self.used = dict.fromkeys(moves_used)
 
-    def _on_shard(self, name: int, meanings: frozenset[int], moves: tuple[Move, ...]) -> None:
-        shard = self._shards.get(name)
-        if shard is None:
-            self._on_first(name, meanings)
-        elif shard.unexplained_e6 in meanings:
-            shard.doubt, shard.doubts = frozenset(), 0
-        elif not self._follow(name, shard, meanings, moves):
-            shard.doubts += 1
-            agreed = shard.doubt & meanings
-            if agreed or shard.doubts >= _DOUBTS_MAX:
-                shard.unexplained_e6 = max(agreed or meanings)
-                shard.doubt, shard.doubts = frozenset(), 0
-            else:
-                shard.doubt = meanings
-
-    def _on_first(self, name: int, meanings: frozenset[int]) -> None:
-        doubt, doubts = self._first.pop(name, (frozenset[int](), 0))
-        agreed = doubt & meanings
-        if agreed or doubts + 1 >= _DOUBTS_MAX:
-            unexplained_e6 = max(agreed or meanings)
+    def _on_first(self, name: int, meanings: frozenset[int], read_ns: int, now_ns: int) -> None:
+        doubt = self._first.pop(name, None)
+        agreed = frozenset[int]() if doubt is None else doubt.agreed(meanings, read_ns)
+        if agreed or (doubt is not None and doubt.looks + 1 >= _FIRST_LOOKS_MAX):
+            unexplained_e6 = min(agreed or meanings)
             self._shards[name] = _Shard(unexplained_e6, unexplained_e6)
         else:
-            self._first[name] = (meanings, doubts + 1)
+            self._first[name] = _Doubt(meanings, now_ns) if doubt is None else doubt.after(meanings, now_ns)
 
     def _follow(self, name: int, shard: _Shard, meanings: frozenset[int], moves: tuple[Move, ...]) -> bool:
         """Let the baselines follow money that was moved, and return whether that explains the change."""
@@ -200,7 +217,7 @@ class Balances:
             self.used.update(dict.fromkeys(keys))
             while len(self.used) > _USED_MAX:
                 self.used.pop(next(iter(self.used)))
-            shard.unexplained_e6, shard.doubt, shard.doubts = meaning_e6, frozenset(), 0
+            shard.unexplained_e6 = meaning_e6
             shard.opening_e6 += change_e6
             if shard.high_e6 is not None:
                 shard.high_e6 += change_e6
@@ -208,6 +225,19 @@ class Balances:
                 self.total_high_e6 += change_e6
             return True
         return False
+
+
+def _on_change(shard: _Shard, meanings: frozenset[int], read_ns: int, now_ns: int) -> None:
+    doubt = shard.doubt
+    if doubt is None:
+        shard.doubt = _Doubt(meanings, now_ns)
+        return
+    agreed = doubt.agreed(meanings, read_ns)
+    runs_away = doubt.looks + 1 >= _LOOKS_MAX and max(meanings) < shard.unexplained_e6
+    if agreed or runs_away:
+        shard.unexplained_e6, shard.doubt = max(agreed or meanings), None
+    else:
+        shard.doubt = doubt.after(meanings, now_ns)
 
 
 def _meanings(balance_e6: int, cash_e6: int, young: list[int]) -> frozenset[int]:

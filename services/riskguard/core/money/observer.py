@@ -37,6 +37,7 @@ class Money(Area):
     def __init__(self, limits: MoneyLimits) -> None:
         self.limits = limits
         self.balances = Balances()
+        self.balance_reads = 0
         self.failed = ""
         """Why the newest look at the balance failed; empty after a good one."""
         self._started_ns: int | None = None
@@ -89,6 +90,7 @@ class Money(Area):
         self._is_asking, self.failed = False, ""
         if account.read_ns is not None:
             self._read_ns = now_ns
+            self.balance_reads += 1
             self.balances.on_reading(reading, account, now_ns)
 
     def on_balance_failed(self, reason: str) -> None:

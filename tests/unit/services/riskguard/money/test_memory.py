@@ -36,8 +36,9 @@ def lived() -> tuple[RiskguardCore, RiskStateV1]:
     core.on_feed(OwnFill(HELD), 0)
     core.on_top(top(bid_e4=4_000, ask_e4=6_000), 0)
     core.on_tick(1, TODAY_MS - 1)
-    for _ in range(2):
-        core.on_balance(BalanceReading(NOW_MS - 60_000, {0: 9_000_000}), 1)
+    for now_ns in (1, S + 1):
+        core.on_balance(BalanceReading(NOW_MS - 60_000, {0: 9_000_000}), now_ns)
+        core.on_reading(reading(now_ns + S), now_ns + S)
     core.on_tick(S, TODAY_MS)
     core.on_top(top(bid_e4=4_700, ask_e4=6_000), S)
     state = stored(core.on_tick(2 * S, NOW_MS - 10_000))
@@ -92,6 +93,7 @@ def test_the_baselines_of_the_balance_come_back_with_the_moves_they_followed() -
     move = Move("w", None, (-2_000_000,), NOW_MS)
     for cash_e6, moves in ((9_000_000, ()), (9_000_000, ()), (7_000_000, (move,))):
         core.on_balance(BalanceReading(NOW_MS, {0: cash_e6}, moves), 1)
+        core.on_reading(reading(2 * S), 2 * S)
     core.on_tick(S, NOW_MS)
     state = stored(core.on_tick(2 * S, NOW_MS))
     assert state is None, "nothing changed since"
@@ -105,6 +107,7 @@ def test_the_baselines_of_the_balance_come_back_with_the_moves_they_followed() -
     assert "balance_drop" not in red(after)
     for _ in range(2):
         after.on_balance(BalanceReading(NOW_MS, {0: 5_000_000}, (move,)), 1)
+        after.on_reading(reading(2 * S), 2 * S)
     after.on_tick(2, NOW_MS)
     assert "balance_drop" in red(after)
 

@@ -13,9 +13,9 @@ from services.riskguard.core.money.balance import BalanceReading
 from services.riskguard.core.money.moves import Move
 from services.riskguard.core.money.view import MoneyView
 from services.riskguard.core.triggers.base import View
-from tests.support.guards import check, halts, red, running_guard, tick
+from tests.support.guards import check, halts, reading, red, running_guard, tick
 from tests.support.riskguard_limits import money
-from tests.support.truth_builders import MARKET, NOW_MS, S, top, venue_fill
+from tests.support.truth_builders import MARKET, NOW_MS, S, settlement, top, venue_fill
 
 NAME = "balance_drop"
 OLD_MS = NOW_MS - 60_000
@@ -47,9 +47,12 @@ def test_a_limit_of_zero_allows_no_drop_and_needs_one() -> None:
 
 
 def looked(core: RiskguardCore, by_shard: dict[int, int], *moves: Move, times: int = 2) -> None:
-    """Let the balance be read, as often as it takes to be believed."""
+    """Let the balance be read, as often as it takes to be believed, and the account after each time."""
     for _ in range(times):
-        core.on_balance(BalanceReading(NOW_MS, by_shard, moves), 1)
+        assert core.account.read_ns is not None
+        now_ns = core.account.read_ns + S
+        core.on_balance(BalanceReading(NOW_MS, by_shard, moves), now_ns)
+        core.on_reading(reading(now_ns + S), now_ns + S)
 
 
 def guarded(limits: Limits) -> RiskguardCore:
@@ -161,6 +164,21 @@ def test_a_fill_that_we_hear_of_after_its_cash_is_waited_for() -> None:
     assert red(core) == set()
 
 
+def test_a_settlement_that_we_have_not_heard_of_is_no_gain_that_is_lost_later() -> None:
+    core = guarded(money(balance_drop_e6=1, shard_drop_e6=1))
+    core.on_feed(OwnFill(venue_fill(price_e4=10_000, qty_e2=100, venue_ms=OLD_MS)), 2)
+    looked(core, {0: 9_000_000, 1: 5_000_000})
+    paid = settlement(MARKET, revenue_e6=1_000_000, settled_ms=NOW_MS - 4_000)
+    for _ in range(3):
+        core.on_balance(BalanceReading(NOW_MS, {0: 10_000_000, 1: 5_000_000}), 100 * S)
+    tick(core, 3)
+    core.on_reading(reading(101 * S, settlements=(paid,)), 101 * S)
+    looked(core, {0: 10_000_000, 1: 5_000_000})
+    tick(core, 4)
+    assert red(core) == set()
+    assert core.areas.money.balances.equity_e6(core.account, 4) == 15_000_000
+
+
 def test_money_that_runs_away_is_seen_although_no_two_looks_agree() -> None:
     core = guarded(money(balance_drop_e6=1_000_000))
     for left_e6 in (9_000_000, 8_000_000, 7_000_000):
@@ -189,12 +207,14 @@ def test_it_is_looked_at_rarely_soon_again_in_doubt_and_an_old_look_pauses_after
     assert asked == [], "asked with the first tick, and not again while there is no answer"
     core.on_balance_failed("429")
     assert ReadBalance() in tick(core, 30 * S)
-    looked(core, {0: 1})
+    for now_ns in (30 * S, 31 * S):
+        core.on_balance(BalanceReading(NOW_MS, {0: 1}), now_ns)
+        core.on_reading(reading(now_ns + S), now_ns + S)
     assert ReadBalance() not in tick(core, 39 * S)
     assert ReadBalance() in tick(core, 40 * S)
     core.on_balance_failed("429")
-    assert not [r for r in core.permit(60 * S)[1] if "balance" in r]
-    (reason,) = [r for r in core.permit(60 * S + 2)[1] if "balance" in r]
+    assert not [r for r in core.permit(91 * S)[1] if "balance" in r]
+    (reason,) = [r for r in core.permit(91 * S + 1)[1] if "balance" in r]
     assert "429" in reason
 
 
