@@ -179,6 +179,7 @@ class RiskguardApp:
                 "halt_sequence": state.halt_sequence,
                 "permit_open": int(is_open),
                 **standing.view.slow.gauges(core.limits.slow.credential_days_max),
+                **standing.view.health.gauges(),
                 "red_triggers": len(standing.fired),
                 "orders_last_minute": standing.view.orders_last_minute,
                 "fills_last_minute": standing.view.conduct.fills_last_minute,

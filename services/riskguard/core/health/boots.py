@@ -6,6 +6,9 @@ Rules of the file:
 * Starts are counted per service as one process would have them: those that died
   within the window, and one that lives. Four replicas that start together are one
   start, a rolling restart is none, and the fourth start of a lone process is four.
+* Who is silent is dead only while others are heard: time counts from heartbeat to
+  heartbeat, whoever's, and no gap for more than `GAP_NS`. When the bus is away, or
+  we ourselves stood still, nobody has died of it.
 * An instance first heard with a high counter started that many beats ago: our own
   restart does not make everybody young.
 * The executor's epochs count beside its heartbeats, the larger of the two, by the
@@ -25,6 +28,8 @@ BEAT_NS: Final = 500_000_000
 """How often a process says its counter (`libs/common/bus/echo.py`)."""
 LIVING_NS: Final = 1_500_000_000
 """Silent for longer, an instance is dead: it hears itself or ends after as much."""
+GAP_NS: Final = 600_000_000
+"""Our own heartbeat alone comes more often, as long as we hear anything."""
 EXECUTOR: Final = "executor"
 _BOOTS_KEPT: Final = 64
 _SERVICES_MAX: Final = 32
@@ -38,7 +43,8 @@ class Boot:
     instance: str
     run: str
     born_ns: int
-    heard_ns: int
+    heard_at: int
+    """By the time that passes only while anybody is heard, nanoseconds."""
     counter: int
 
 
@@ -50,9 +56,14 @@ class Boots:
     _boots: dict[str, deque[Boot]] = field(default_factory=dict)
     _epochs_ms: dict[int, int] = field(default_factory=dict)
     """Epoch number to when it was stored."""
+    _last_ns: int | None = None
+    _heard_ns: int = 0
+    """How long anybody was heard."""
 
     def on_beat(self, beat: BeatV1, now_ns: int) -> None:
         """Take a heartbeat."""
+        self._heard_ns += 0 if self._last_ns is None else min(now_ns - self._last_ns, GAP_NS)
+        self._last_ns = now_ns
         boots = self._boots.get(beat.service)
         if boots is None:
             if len(self._boots) >= _SERVICES_MAX:
@@ -60,9 +71,10 @@ class Boots:
             boots = self._boots[beat.service] = deque(maxlen=_BOOTS_KEPT)
         known = next((boot for boot in reversed(boots) if boot.instance == beat.instance), None)
         if known is None or known.run != beat.run or beat.counter < known.counter:
-            boots.append(Boot(beat.instance, beat.run, now_ns - beat.counter * BEAT_NS, now_ns, beat.counter))
+            born_ns = now_ns - beat.counter * BEAT_NS
+            boots.append(Boot(beat.instance, beat.run, born_ns, self._heard_ns, beat.counter))
             return
-        known.heard_ns, known.counter = now_ns, beat.counter
+        known.heard_at, known.counter = self._heard_ns, beat.counter
 
     def on_epoch(self, number: int, stored_ms: int) -> None:
         """Take an executor's epoch, stored ones from before our start included; each counts once."""
@@ -84,6 +96,8 @@ class Boots:
         # A process that began again under its own name has ended before, however lately it was heard.
         newest = {boot.instance: boot for boot in boots}
         living = [
-            boot for boot in young if newest[boot.instance] is boot and now_ns - boot.heard_ns <= LIVING_NS
+            boot
+            for boot in young
+            if newest[boot.instance] is boot and self._heard_ns - boot.heard_at <= LIVING_NS
         ]
         return len(young) - len(living) + bool(living)

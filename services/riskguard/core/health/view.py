@@ -29,3 +29,15 @@ class HealthView:
     boots: Mapping[str, int] = field(default_factory=dict)
     build_problems: tuple[str, ...] = ()
     warnings: Mapping[str, str] = field(default_factory=dict)
+
+    def gauges(self) -> dict[str, int]:
+        """Return the worst of each, for the service's status; skews and steps signed."""
+        return {
+            "service_silence_ms": max(self.silences_ms.values(), default=0),
+            "clock_step_ms": self.clock_step_ms,
+            "clock_skew_ms": max(self.clock_skews_ms.values(), key=abs, default=0),
+            "loop_lag_ms": max(self.loop_lags_ms.values(), default=0),
+            "exchange_problems": len(self.exchange_problems),
+            "boots_most": max(self.boots.values(), default=0),
+            "build_problems": len(self.build_problems),
+        }

@@ -19,10 +19,20 @@ HALF_S = 500 * MS
 def live(
     core: RiskguardCore, at_ns: int, instance: str, beats: int = 2, *, service: str = "strategy", **more: str
 ) -> int:
-    """Let an instance start, live for some beats and fall silent; return when it was silent for long."""
+    """Let an instance start, live for some beats and fall silent; return when it was silent for long.
+
+    We hear ourselves all the while.
+    """
     for counter in range(1, beats + 1):
         core.on_beat(beat(service, counter, instance=instance, **more), at_ns + counter * HALF_S)
-    return at_ns + beats * HALF_S + 2 * S
+    return hear_ourselves(core, at_ns + beats * HALF_S, 4)
+
+
+def hear_ourselves(core: RiskguardCore, since_ns: int, beats: int) -> int:
+    """Let our own heartbeat come back this often; return the moment of the last."""
+    for number in range(1, beats + 1):
+        core.on_beat(beat("riskguard", (since_ns // HALF_S) + number), since_ns + number * HALF_S)
+    return since_ns + beats * HALF_S
 
 
 def boots(core: RiskguardCore, now_ns: int, service: str = "strategy") -> int:
@@ -76,6 +86,17 @@ def test_four_replicas_that_start_together_are_one_start_and_a_rolling_restart_i
     for number in range(4):
         core.on_beat(beat("strategy", instance=f"new{number}"), 700 * S)
     assert boots(core, 700 * S) == 1
+
+
+def test_four_young_replicas_did_not_die_because_the_bus_was_away_or_we_stood_still() -> None:
+    core = running_guard(LIMITS)
+    for number in range(4):
+        core.on_beat(beat("strategy", instance=f"r{number}"), S)
+    back_ns = hear_ourselves(core, 60 * S, 1)
+    assert boots(core, back_ns) == 1
+    core.on_beat(beat("strategy", 99, instance="r0"), back_ns)
+    assert boots(core, hear_ourselves(core, back_ns, 1)) == 1, "the others are only half a second late"
+    assert boots(core, hear_ourselves(core, back_ns + HALF_S, 4)) == 4, "now they have died after all"
 
 
 def test_a_process_that_stood_still_did_not_start() -> None:
