@@ -272,8 +272,10 @@ class ReconcilerCore:
             self._agreed_ns = listing.started_ns
             self._is_barred = False
         self._open = open_now
-        errors = (*self._errors, *(f"settling: {text_of(difference)}" for difference in green))[:_ERRORS_MAX]
-        self._errors = [] if listing.balance is not None else ["the balance was not told"]
+        untold = () if listing.balance is not None else ("the balance was not told",)
+        settling = (f"settling: {text_of(difference)}" for difference in green)
+        errors = (*self._errors, *untold, *settling)[:_ERRORS_MAX]
+        self._errors = []
         orphans = [entry for item in ripe if (entry := self._orphan_of(item.difference)) is not None]
         result = result_of(
             self.account,

@@ -8,7 +8,7 @@ well after the connection stood, and forgets everything with the connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping
 from dataclasses import dataclass, field
 
 from libs.common.kalshi.model import (
@@ -86,6 +86,10 @@ class DropCopyView:
         found = self._orders.get(key)
         return None if found is None else found[0]
 
+    def resting_keys(self) -> KeysView[str]:
+        """Return the keys of the resting orders that the feed told of."""
+        return self._orders.keys()
+
     def order_ids(self) -> set[str]:
         """Return the venue's ids of the resting orders that the feed told of."""
         return {order.order_id for order, _, _ in self._orders.values()}
@@ -103,7 +107,12 @@ class DropCopyView:
         return {market: qty_e2 for market, (qty_e2, _) in self._positions.items()}
 
     def witness(
-        self, cutoff_ns: int, settle_ms: int, fills_until_ms: int, listed: Mapping[str, VenueOrder]
+        self,
+        cutoff_ns: int,
+        settle_ms: int,
+        fills_until_ms: int,
+        listed: Mapping[str, VenueOrder],
+        leave_out: frozenset[str] = frozenset(),
     ) -> Witness:
         """Return the feed's word now.
 
@@ -112,6 +121,7 @@ class DropCopyView:
             settle_ms: The feed must have stood this long before a change for its silence to mean anything.
             fills_until_ms: Nothing is said about fills from this venue time on.
             listed: The listing's orders; those last changed before the feed stood were never told to it.
+            leave_out: Orders that are not asked about.
         """
         if self.connected_ms is None:
             return SILENT
@@ -120,6 +130,8 @@ class DropCopyView:
         unsure: set[str] = set()
         moving: set[str] = set()
         for key, (order, first_ns, newest_ns) in self._orders.items():
+            if key in leave_out:
+                continue
             orders[key] = resting(order)
             if first_ns > cutoff_ns:
                 unsure.add(key)

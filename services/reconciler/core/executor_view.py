@@ -15,6 +15,7 @@ Rules of the file:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -164,13 +165,27 @@ class ExecutorView:
         """Return orders that began or ended after this moment, as the executor tells it."""
         return frozenset(key for key, known in self._orders.items() if known.since_ns > cutoff_ns)
 
-    def witness(self, now_ns: int, cutoff_ns: int, fills_until_ms: int) -> Witness:
+    def resting(self) -> Iterator[tuple[str, OrderV1]]:
+        """Yield what the executor takes for resting in its present epoch."""
+        for key, known in self._orders.items():
+            order = known.order
+            if order is not None and order.state in _RESTS and known.sequence >= self.epoch_sequence:
+                yield key, order
+
+    def witness(
+        self,
+        now_ns: int,
+        cutoff_ns: int,
+        fills_until_ms: int,
+        leave_out: frozenset[str] = frozenset(),
+    ) -> Witness:
         """Return the executor's word now.
 
         Args:
             now_ns: Monotonic time.
             cutoff_ns: What changed after this monotonic time is no evidence yet.
             fills_until_ms: Nothing is said about fills from this venue time on.
+            leave_out: Orders that are not asked about.
         """
         if self.epoch is None:
             # Nobody has led yet, so nobody can know any order: whatever rests is unexplained.
@@ -180,7 +195,7 @@ class ExecutorView:
         moving: set[str] = set()
         for key, known in self._orders.items():
             order, is_history = known.order, known.sequence < self.epoch_sequence
-            if self._is_over(known, now_ns, cutoff_ns):
+            if key in leave_out or self._is_over(known, now_ns, cutoff_ns):
                 continue
             if order is None or order.state not in _RESTS or is_history:
                 unsure.add(key)
