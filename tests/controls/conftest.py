@@ -17,9 +17,9 @@ from tests.controls.world import World, a_world
 _TABLE: Final = pytest.StashKey[Table]()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Yield the running rig; the first test that provokes anything waits for it."""
+    """Yield the running rig."""
     with a_world(tmp_path_factory.mktemp("controls")) as it:
         yield it
 

@@ -8,6 +8,7 @@ answers each with one line of JSON.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -121,8 +122,14 @@ def _run(unit_file: str, unplugged: tuple[str, str] | None) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), text
 
 
+@functools.cache
+def _plain(unit_file: str) -> tuple[int, str]:
+    """Run a unit file as it is, once: all rules share theirs."""
+    return _run(unit_file, None)
+
+
 def _verdict(kind: str, name: str, unit_file: str) -> Verdict:
-    plain, said = _run(unit_file, None)
+    plain, said = _plain(unit_file)
     broken, said_broken = _run(unit_file, (kind, name))
     # 1 is "tests failed"; anything else is no verdict of a test.
     text = said if plain != 0 else "" if broken == 1 else said_broken

@@ -10,10 +10,11 @@ from typing import Final
 import msgspec
 
 from libs.cli.places import ROOT
+from libs.common.risk.registry import RULES
+from services.riskguard.core.triggers.base import Trigger
 
 OUT: Final = ROOT / "var" / "controls.json"
 LATCHES, PAUSES, REFUSES = "latches", "pauses", "refuses"
-_TEXT_WIDTH: Final = 52
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -65,6 +66,14 @@ class Table(msgspec.Struct, kw_only=True):
                 return row
         self.controls.append(Row(name=name, kind=kind, text=text))
         return self.controls[-1]
+
+    def of_trigger(self, trigger: Trigger) -> Row:
+        """Return a trigger's row."""
+        return self.row(trigger.name, LATCHES if trigger.is_latching else PAUSES, trigger.text)
+
+    def of_rule(self, name: str) -> Row:
+        """Return a rule's row."""
+        return self.row(name, REFUSES, " ".join(RULES[name].refuses.split()))
 
     def write(self, names: Iterable[tuple[str, bool]], commit: str, path: Path = OUT) -> None:
         """Write these rows, and of an older table what was not tested this time and still exists.

@@ -102,7 +102,7 @@ class KillWorld:
             if all(row["is_empty"] for row in rows):
                 calm_since_s = now_s if calm_since_s is None else calm_since_s
                 if now_s - calm_since_s >= _CALM_S:
-                    return max(0.0, max(row["empty_ns"] for row in rows) - since_ns) / 1e9
+                    return max(0, max(int(row["empty_ns"]) for row in rows) - since_ns) / 1e9
             else:
                 calm_since_s = None
                 assert now_s < deadline_s, f"nothing of ours rests after {at_most_s:.1f} s, was {record}"
