@@ -53,6 +53,18 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     emergency_repeat_ms: Annotated[int, msgspec.Meta(ge=500, le=60_000)] = 1_000
 
 
+class Owners(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who answers for a control; `dora attest` shows it, nothing else reads it.
+
+    Attributes:
+        default: For every control that is not named.
+        named: By a trigger's name, or ``gate.`` and the name of a rule of the executor's gate.
+    """
+
+    default: str = "nobody is named"
+    named: dict[str, str] = {}
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The riskguard's whole configuration."""
 
@@ -63,6 +75,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     timing: Timing = Timing()
     control: Control = Control()
     ramp: Ramp = Ramp()
+    owners: Owners = Owners()
 
     def __post_init__(self) -> None:
         self.control.check(self.common.env)

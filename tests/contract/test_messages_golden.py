@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from libs.common.messages import control, execution, health, market, orders, risk, target
+from libs.common.messages import control, controls, execution, health, market, orders, risk, target
 from libs.common.messages.base import MalformedMessage, Wire, WireDecoder, encode
 
 GOLDEN = Path(__file__).parent / "golden"
-MODULES = (control, execution, health, market, orders, risk, target)
+MODULES = (control, controls, execution, health, market, orders, risk, target)
 KINDS: dict[str, type[Wire]] = {
     name: kind
     for module in MODULES

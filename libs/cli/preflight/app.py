@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
 
-from libs.cli import operate, runfile
+from libs.cli import attest, operate, runfile
 from libs.cli.places import ACCOUNT, CONFIG_ROOT, SERVICES, Places, var_root
 from libs.cli.preflight import command, gather, records
-from libs.common.bus.api import BusError
+from libs.common.bus.api import Bus, BusError
 from libs.common.env import Env
 from libs.common.messages.health import StatusV1
 from libs.common.messages.risk import ReconResultV1
+from libs.common.runtime.log import bot_version
 from libs.common.subjects import Subjects
+
+T = TypeVar("T")
 
 app = typer.Typer()
 
@@ -67,6 +72,33 @@ def preflight(
         raise typer.Exit(1)
 
 
+@app.command("attest")
+def attest_controls(
+    env: Annotated[Env, typer.Option("--env", help="where Dora runs now", envvar="DORA_ENV")] = Env.SIM,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """List every control: value, owner, last fired, last test; exit 1 where one is not tested."""
+    try:
+        controls, gate, fired = _with_bus(env, attest.ask)
+    except (runfile.NotRunning, operate.OperationRefused, BusError, OSError) as e:
+        typer.echo(f"dora: {e}", err=True)
+        raise typer.Exit(1) from None
+    tests = gather.read_controls(var_root() / "controls.json")
+    found = list(attest.lines(attest.Said(controls, gate, fired, tests, bot_version(os.environ))))
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+    else:
+        Console().print(attest.table(found))
+    missing = [line.name for line in found if line.is_open]
+    if missing:
+        why = tests if isinstance(tests, str) else "tested with another build, or not whole"
+        typer.echo(
+            f"{len(missing)} of {len(found)} controls are open ({why}): `make test-controls`", err=True
+        )
+        raise typer.Exit(1)
+
+
 @app.command("record")
 def record(
     what: Annotated[str, typer.Argument(help=", ".join(records.BY_HAND))],
@@ -108,15 +140,24 @@ def _refuse(error: ValueError) -> NoReturn:
 
 def _ask(env: Env) -> tuple[dict[str, StatusV1 | str], ReconResultV1 | str]:
     try:
-        run = runfile.read(Places(env.value, env.value).run_file)
+        return _with_bus(env, gather.asked)
     except runfile.NotRunning as e:
         return dict.fromkeys(SERVICES, _NOTHING), str(e)
-
-    async def asked() -> tuple[dict[str, StatusV1 | str], ReconResultV1 | str]:
-        async with operate.operator_bus(run) as bus:
-            return await gather.asked(bus, Subjects(env))
-
-    try:
-        return asyncio.run(asked())
     except (BusError, OSError) as e:
         return dict.fromkeys(SERVICES, str(e)), str(e)
+
+
+def _with_bus(env: Env, work: Callable[[Bus, Subjects], Awaitable[T]]) -> T:
+    """Return what the work returns.
+
+    Raises:
+        NotRunning: Nothing runs in this environment.
+        BusError: It could not be asked.
+    """
+    run = runfile.read(Places(env.value, env.value).run_file)
+
+    async def connected() -> T:
+        async with operate.operator_bus(run) as bus:
+            return await work(bus, Subjects(env))
+
+    return asyncio.run(connected())

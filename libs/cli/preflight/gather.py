@@ -33,6 +33,12 @@ _RECORDS: Final = ("tests", *records.BY_HAND, *records.APPROVERS)
 _CHECK_S: Final = 30.0
 
 
+class _Table(msgspec.Struct, frozen=True):
+    """``var/controls.json``, which `make test-controls` writes."""
+
+    controls: tuple[Control, ...]
+
+
 async def asked(bus: Bus, subjects: Subjects) -> tuple[dict[str, StatusV1 | str], ReconResultV1 | str]:
     """Return what the running services say, and the result of a comparison that begins now."""
     statuses = await operate.statuses(bus, subjects)
@@ -93,7 +99,7 @@ def config_hash(config: Path) -> str:
 def read_controls(path: Path) -> Sequence[Control] | str:
     """Return the table of tested controls, or why it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[Control, ...])
+        return msgspec.json.decode(path.read_bytes(), type=_Table).controls
     except FileNotFoundError:
         return "nothing on record"
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:

@@ -59,7 +59,7 @@ class EpochV1(Wire, frozen=True, kw_only=True):
     genesis_ms: int | None = None
     """Venue time of that balance; fills and settlements before it are not ours to explain."""
     genesis_shards_e6: tuple[tuple[int, int], ...] = ()
-    """The same cash by shard; empty where the venue told no breakdown, or the epoch is older than this field."""
+    """The same cash by shard; empty where the venue told no breakdown, or the epoch is older than this."""
 
 
 class RenewV1(Wire, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ class Areas:
         return cls(Money(limits.money), conduct, Health(limits.health), Slow(limits.slow))
 
     def use(self, limits: Limits) -> None:
-        """Go by these limits from now on; what `conduct` keeps of its own is a window, which never changes."""
+        """Go by these limits from now on; what `conduct` keeps is a window, which never changes."""
         self.money.limits, self.health.limits, self.slow.limits = limits.money, limits.health, limits.slow
 
     def __iter__(self) -> Iterator[Area]:

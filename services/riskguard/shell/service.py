@@ -22,10 +22,12 @@ from libs.common.bus.api import (
 from libs.common.kalshi.model import FeedEvent
 from libs.common.messages.base import encode
 from libs.common.messages.control import parse_halt
+from libs.common.messages.controls import ControlsV1
 from libs.common.runtime.app import AppStatus, Runtime
 from libs.common.runtime.errors import VenueError
 from libs.common.runtime.latch_file import LatchFile
 from services.riskguard.config import Config
+from services.riskguard.core.controls import controls
 from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, ReadBalance, ReadFees, Remember
 from services.riskguard.core.emergency import Act, CancelAll, CancelOrders, TriggerGroups
@@ -103,13 +105,14 @@ class RiskguardApp:
 
     @property
     def endpoints(self) -> Mapping[str, Handler]:
-        """Return ``halt``, ``resume``, ``limits`` and ``limit``."""
+        """Return ``halt``, ``resume``, ``limits``, ``limit`` and ``controls``."""
         limits = self._limits
         return {
             "halt": self._answer_halt,
             "resume": self._answer_resume,
             "limits": limits.show,
             "limit": limits.change,
+            "controls": self._answer_controls,
         }
 
     async def run(self) -> None:
@@ -173,7 +176,7 @@ class RiskguardApp:
                 "trades_today": standing.result.trades,
                 "open_positions": len(standing.view.positions),
                 "high_water_e6": core.account.high_water_e6,
-                "balance_drop_e6": standing.view.money.balance_drop_e6,
+                **standing.view.money.gauges(),
                 "balance_reads": core.areas.money.balance_reads,
                 "equity_e6": core.areas.money.balances.equity_e6(core.account, self._mono()) or 0,
                 "halt_sequence": state.halt_sequence,
@@ -428,6 +431,16 @@ class RiskguardApp:
                 is_accepted=True, step=2, halt_sequence=halt_sequence, resume_sequence=ack.sequence
             )
         return ResumeAnswer(is_accepted=False, step=2, refusals=(refusal,), halt_sequence=halt_sequence)
+
+    async def _answer_controls(self, message: Message) -> None:
+        core, owners = self._core, self._rt.config.owners
+        answer = ControlsV1(
+            account=core.account_id,
+            controls=controls(core.limits, core.standing.fired),
+            owner=owners.default,
+            owners=owners.named,
+        )
+        await self._rt.bus.respond(message, encode(answer))
 
     def _mono(self) -> int:
         return self._rt.clock.mono_ns()
