@@ -18,7 +18,7 @@ def trigger(name: str = "order_rate", **changes: object) -> ControlV1:
     return msgspec.structs.replace(made, **changes)
 
 
-def tested(name: str, kind: str = "latches", **changes: object) -> Control:
+def a_test(name: str, kind: str, **changes: object) -> Control:
     made = Control(
         name=name,
         kind=kind,
@@ -57,7 +57,7 @@ def test_every_trigger_and_every_rule_is_listed_with_number_owner_and_last_firin
 
 
 def test_a_trigger_and_a_rule_of_one_name_do_not_share_a_test() -> None:
-    all_lines = found(tested("order_rate", "refuses"))
+    all_lines = found(a_test("order_rate", "refuses"))
     assert not all_lines["gate.order_rate"].is_open
     assert all_lines["order_rate"].is_open
     assert all_lines["order_rate"].test_result == "never tested"
@@ -78,7 +78,7 @@ def test_a_trigger_and_a_rule_of_one_name_do_not_share_a_test() -> None:
 def test_a_control_is_open_until_it_was_tested_whole_with_this_build(
     changes: dict[str, object], *, is_open: bool
 ) -> None:
-    assert found(tested("order_rate", **changes))["order_rate"].is_open is is_open
+    assert found(a_test("order_rate", "latches", **changes))["order_rate"].is_open is is_open
 
 
 def test_without_a_table_everything_is_open() -> None:
