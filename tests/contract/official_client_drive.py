@@ -146,12 +146,25 @@ async def read_account(client: Client, market: str) -> dict[str, object]:
     first = await client.get_orders(limit=2)
     second = await client.get_orders(limit=2, cursor=first.cursor)
     assert first.orders[1].order_id != second.orders[0].order_id
-    balance = await client.get_balance()
     positions = (await client.get_positions()).market_positions
     fills = (await client.get_fills()).fills
     settlements = (await client.get_settlements()).settlements
-    await client.get_deposits()
-    await client.get_withdrawals()
+    moved = await client.intra_exchange_instance_transfer(
+        source="event_contract",
+        destination="event_contract",
+        amount=12_345,
+        source_exchange_shard=0,
+        destination_exchange_shard=3,
+    )
+    listed = (await client.get_intra_exchange_instance_transfers(limit=10)).transfers
+    assert [(one.transfer_id, one.amount) for one in listed] == [(moved.transfer_id, "1.2345")]
+    one = (await client.get_intra_exchange_instance_transfer(moved.transfer_id)).transfer
+    assert (one.source_exchange_shard, one.destination_exchange_shard, one.status) == (0, 3, "pending")
+    deposits = (await client.get_deposits()).deposits
+    withdrawals = (await client.get_withdrawals()).withdrawals
+    assert [(one.amount_cents, one.fee_cents, one.status) for one in deposits] == [(700, 0, "applied")]
+    assert [(one.amount_cents, one.fee_cents, one.status) for one in withdrawals] == [(300, 25, "applied")]
+    balance = await client.get_balance()
     assert [key.scopes for key in (await client.get_api_keys()).api_keys] == [["read", "write"]]
     limits = await client.get_account_api_limits()
     return {

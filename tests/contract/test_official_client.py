@@ -83,6 +83,7 @@ def _make(python: str, home: Path) -> None:
 def venue() -> Iterator[RunningVenue]:
     with running_venue() as running:
         running.call(lambda: settle_something(running))
+        running.call(lambda: fund_everybody(running))
         yield running
 
 
@@ -103,6 +104,15 @@ def settle_something(running: RunningVenue) -> None:
     venue.create("bob", CreateRequest(SETTLED_MARKET, Side.ASK, 6000, 200), now_ns)
     venue.set_close(SETTLED_MARKET, now_ns, now_ns)
     venue.set_result(SETTLED_MARKET, "yes", now_ns)
+
+
+def fund_everybody(running: RunningVenue) -> None:
+    """Give both accounts a deposit and a withdrawal, and transfers that take a while."""
+    venue, now_ns = running.venue, running.venue.floor.now_ns
+    venue.bank.transfer_ns = 10**12
+    for account in ("alice", "bob"):
+        venue.fund(account, 0, 7_000_000, now_ns)
+        venue.fund(account, 0, -3_000_000, now_ns, fee_e6=250_000)
 
 
 @pytest.mark.timeout(300)

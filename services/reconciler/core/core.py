@@ -272,7 +272,7 @@ class ReconcilerCore:
             self._agreed_ns = listing.started_ns
             self._is_barred = False
         self._open = open_now
-        untold = () if listing.balance is not None else ("the balance was not told",)
+        untold = listing.untold if listing.balance is not None else ("the balance was not told",)
         settling = (f"settling: {text_of(difference)}" for difference in green)
         errors = (*self._errors, *untold, *settling)[:_ERRORS_MAX]
         self._errors = []

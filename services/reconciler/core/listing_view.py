@@ -43,6 +43,9 @@ class Listing:
         positions: Positions in markets that are not settled.
         settlements: All settlements, or those since the last reading with overlap.
         balance: Cash; None where it could not be read this time, which says nothing about money.
+        transfers: All moves between shards, pending ones included.
+        fundings: All deposits and withdrawals, whatever became of them.
+        untold: Lists that our key may not read; what they would explain shows as a residual.
     """
 
     started_ms: int
@@ -53,9 +56,8 @@ class Listing:
     settlements: tuple[VenueSettlement, ...]
     balance: VenueBalance | None
     transfers: tuple[VenueTransfer, ...] = ()
-    """All of them, pending ones included."""
     fundings: tuple[VenueFunding, ...] = ()
-    """All deposits and withdrawals, whatever became of them."""
+    untold: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

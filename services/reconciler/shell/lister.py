@@ -7,14 +7,20 @@ the comparison explains the rest by the youngest of them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from libs.common.kalshi.model import VenueBalance
 from libs.common.kalshi.rest import VenueReader
 from libs.common.runtime.clock import Clock
-from libs.common.runtime.errors import VenueUnavailable
+from libs.common.runtime.errors import VenueRefused, VenueUnavailable
 from services.reconciler.core.listing_view import Listing
 
+T = TypeVar("T")
+
 _MS = 1_000_000
+_FORBIDDEN = frozenset({403, 404})
+"""A key that is locked to one subaccount, or a venue without the endpoint."""
 
 
 class Lister:
@@ -45,8 +51,10 @@ class Lister:
         positions = await self._reader.positions()
         balance = await self._balance(balance_wait_ms)
         settlements = await self._reader.settlements()
-        transfers = await self._reader.transfers()
-        fundings = (*await self._reader.deposits(), *await self._reader.withdrawals())
+        untold: list[str] = []
+        transfers = await _allowed(self._reader.transfers(), "transfers", untold)
+        deposits = await _allowed(self._reader.deposits(), "deposits", untold)
+        withdrawals = await _allowed(self._reader.withdrawals(), "withdrawals", untold)
         fills = await self._reader.fills(min_ts)
         return Listing(
             started_ms=started_ms,
@@ -57,7 +65,8 @@ class Lister:
             settlements=tuple(settlements),
             balance=balance,
             transfers=tuple(transfers),
-            fundings=fundings,
+            fundings=(*deposits, *withdrawals),
+            untold=tuple(untold),
         )
 
     async def _balance(self, wait_ms: int) -> VenueBalance | None:
@@ -66,3 +75,14 @@ class Lister:
                 return await self._reader.balance()
         except (TimeoutError, VenueUnavailable):
             return None
+
+
+async def _allowed(reading: Awaitable[list[T]], name: str, untold: list[str]) -> list[T]:
+    """Return a list, empty and named in ``untold`` where this key may not see it (kalshi-api 2.6)."""
+    try:
+        return await reading
+    except VenueRefused as e:
+        if e.status not in _FORBIDDEN:
+            raise
+        untold.append(f"{name} may not be read: {e.status} {e.code}")
+        return []
