@@ -31,3 +31,13 @@ class MoneyView:
     series_positions: Mapping[str, int] = field(default_factory=dict)
     account_position_e2: int = 0
     series_exposure_e6: Mapping[str, int] = field(default_factory=dict)
+
+    def gauges(self) -> dict[str, float]:
+        """Return what the status shows; a mean that nobody knows is left out."""
+        means = {"slippage_e4": self.slippage_e4, "markout_e4": self.markout_e4}
+        return {
+            "balance_drop_e6": self.balance_drop_e6,
+            "losing_trips": sum(result_e6 < 0 for result_e6 in self.trips),
+            "worst_trip_e6": min(self.trips, default=0),
+            **{name: mean_e4 for name, mean_e4 in means.items() if mean_e4 is not None},
+        }
