@@ -91,14 +91,14 @@ async def test_all_terms_are_read_and_our_own_key_is_found_among_the_others(
     assert len(told[ScheduleRead].schedule.hours) == 1
 
 
-async def test_the_account_s_limits_are_handed_on_when_they_are_new(
+async def test_the_accounts_limits_are_handed_on_when_they_change(
     exchange: RunningExchange, scene: Scene
 ) -> None:
     await kinds(scene.reader.terms())
     await kinds(scene.reader.terms())
     await exchange.sim("tier", {"account": ACCOUNT, "tier": "expert"})
     await kinds(scene.reader.terms())
-    assert [limits.tier for limits in scene.heard] == ["premier", "expert"]
+    assert [limits.tier for limits in scene.heard] == ["expert"]
 
 
 async def test_one_reading_that_fails_takes_no_other_with_it(exchange: RunningExchange, scene: Scene) -> None:
@@ -146,7 +146,9 @@ async def test_the_service_opens_when_it_knows_its_key_and_shows_what_is_left(
 ) -> None:
     """Keys that answer late hold up no listing; keys that do not answer are asked again."""
     del streams_url
-    await exchange.sim("faults", {"kind": "delay_before", "match": "GET /api_keys", "count": 1, "seconds": 2.0})
+    await exchange.sim(
+        "faults", {"kind": "delay_before", "match": "GET /api_keys", "count": 1, "seconds": 2.0}
+    )
     await exchange.sim("attested", {"account": ACCOUNT, "seconds": 10 * 86_400})
     bus = await connect("riskguard")
     heard = await permits(await connect("test"), "permit.risk")

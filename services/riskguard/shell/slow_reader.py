@@ -39,7 +39,7 @@ class SlowReader:
         key_id: Our key at the venue.
         files: Credentials by name.
         folder: Where our state lies.
-        on_limits: Hears what the account may ask for, whenever that is new.
+        on_limits: Hears what the account may ask for, when that is something else than before.
         clock: The wall.
     """
 
@@ -92,10 +92,12 @@ class SlowReader:
         return KeysRead(ours, movers, keys.region_expires_ms)
 
     async def _tier(self) -> TierRead:
-        limits = await self._reader.limits()
-        if limits != self._limits:
-            self._limits = limits
+        was, limits = self._limits, await self._reader.limits()
+        self._limits = limits
+        if limits != was:
             self._reader.use_limits(limits)
+        # Who reads listings asked for the first ones itself; told again, it would begin with an empty bucket.
+        if was is not None and (limits.read, limits.write) != (was.read, was.write):
             self._on_limits(limits)
         return TierRead(limits)
 

@@ -67,6 +67,7 @@ class FeeWatch:
             if change_id not in listed and change.at_ms <= now_ms + _MOMENT_MS
         }
         self._changes = due | listed
+        self._touched = {key: markets for key, markets in self._touched.items() if key in self._changes}
 
     def on_event_fees(self, word: EventFees) -> None:
         """Take the venue's word about one event."""
