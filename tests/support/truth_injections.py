@@ -38,6 +38,11 @@ class Expected:
     word: str
     actions: tuple[str, ...]
 
+    @property
+    def halts_in_time(self) -> bool:
+        """Return whether it must halt once it has lasted a cycle longer."""
+        return self.kind in ("position", "cash") and self.odd_one_out != DROP_COPY
+
 
 Injection = Callable[[TruthWorld], Expected]
 
@@ -148,7 +153,7 @@ def listing_loses_order(world: TruthWorld) -> Expected:
     """The listing lacks an order that rests."""
     order = _resting(world)
     world.listing_lens = _listed_orders(lambda one: () if one.order_id == order else (one,))
-    return Expected("orders_only_local", LISTING, _name(world, order), ("alert", "halt"))
+    return Expected("orders_only_local", LISTING, _name(world, order), ("alert",))
 
 
 def listing_invents_order(world: TruthWorld) -> Expected:
@@ -162,7 +167,7 @@ def listing_invents_order(world: TruthWorld) -> Expected:
             else (one,)
         )
     )
-    return Expected("orders_only_exchange", LISTING, name, ("cancel",))
+    return Expected("orders_only_exchange", LISTING, name, ("alert",))
 
 
 def listing_mistakes_price(world: TruthWorld) -> Expected:
@@ -284,14 +289,14 @@ def listing_mistakes_position(world: TruthWorld) -> Expected:
     world.listing_lens = _listed_positions(
         lambda one: (replace(one, qty_e2=one.qty_e2 + off_e2),) if one.market == market else (one,)
     )
-    return Expected("position", LISTING, market, ("halt",))
+    return Expected("position", LISTING, market, ("alert",))
 
 
 def listing_loses_position(world: TruthWorld) -> Expected:
     """The listing lacks a position."""
     market = _held(world)
     world.listing_lens = _listed_positions(lambda one: () if one.market == market else (one,))
-    return Expected("position", LISTING, market, ("halt",))
+    return Expected("position", LISTING, market, ("alert",))
 
 
 def executor_keeps_settled_position(world: TruthWorld) -> Expected:
@@ -315,7 +320,7 @@ def listing_keeps_settled_position(world: TruthWorld) -> Expected:
 
     world.listing_lens = lens
     world.settle(market, world.chance.choice(("yes", "no")))
-    return Expected("position", LISTING, market, ("halt",))
+    return Expected("position", LISTING, market, ("alert",))
 
 
 def listing_mistakes_settled_quantity(world: TruthWorld) -> Expected:
@@ -331,7 +336,7 @@ def listing_mistakes_settled_quantity(world: TruthWorld) -> Expected:
 
     world.listing_lens = lens
     world.settle(market)
-    return Expected("position", LISTING, f"{market}/settlement", ("halt",))
+    return Expected("position", LISTING, f"{market}/settlement", ("alert",))
 
 
 def listing_mistakes_balance(world: TruthWorld) -> Expected:
@@ -346,7 +351,7 @@ def listing_mistakes_balance(world: TruthWorld) -> Expected:
         return replace(listing, balance=VenueBalance(balance.total_e6 + off_e6, by_shard, balance.updated_ms))
 
     world.listing_lens = lens
-    return Expected("cash", LISTING, "", ("halt",))
+    return Expected("cash", LISTING, "", ("alert",))
 
 
 # How -----------------------------------------------------------------------------------------------------
@@ -431,7 +436,7 @@ def _feed_mistaken(world: TruthWorld, wrong: Frame) -> Expected:
 def _listing_mistaken(world: TruthWorld, wrong: Callable[[VenueOrder], VenueOrder]) -> Expected:
     order = _resting(world)
     world.listing_lens = _listed_orders(lambda one: (wrong(one) if one.order_id == order else one,))
-    return Expected("order", LISTING, _name(world, order), ("alert", "halt"))
+    return Expected("order", LISTING, _name(world, order), ("alert",))
 
 
 def _executor_fill(world: TruthWorld, change: Callable[[FillV1], Iterable[FillV1]]) -> Expected:
@@ -510,3 +515,21 @@ INJECTIONS: tuple[Injection, ...] = (
     listing_mistakes_settled_quantity,
     listing_mistakes_balance,
 )
+
+MENDED_IN_PLACE = (
+    foreign_order,
+    stray_order,
+    inherited_order,
+    listing_loses_order,
+    listing_invents_order,
+    listing_mistakes_price,
+    listing_mistakes_remaining,
+    executor_mistakes_position,
+    executor_denies_position,
+    listing_mistakes_position,
+    listing_loses_position,
+    executor_keeps_settled_position,
+    listing_keeps_settled_position,
+    listing_mistakes_balance,
+)
+"""After these the same reconciler agrees again once the truth is told; after others it must start anew."""

@@ -26,6 +26,7 @@ PATIENCE = Patience(
     executor_silence_ns=4 * S,
     recovery_ns=60 * S,
     in_flight_ns=15 * S,
+    listing_lag_ns=10 * S,
 )
 
 

@@ -148,9 +148,13 @@ class TruthWorld:
 
     def heal(self) -> None:
         """Take every lens away and start anew: what an operator does once the cause is mended."""
-        self.executor_lens, self.feed_lens, self.listing_lens = honest, honest, honest_listing
+        self.honest()
         self.pump()
         self.start()
+
+    def honest(self) -> None:
+        """Take every lens away."""
+        self.executor_lens, self.feed_lens, self.listing_lens = honest, honest, honest_listing
 
     @property
     def drifts(self) -> list[DriftV1]:

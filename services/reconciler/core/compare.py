@@ -176,10 +176,9 @@ def _position_proofs(
     for market, says_e2 in sorted(says.items()):
         final_e2 = _final_e2(listed, young, market)
         if says_e2 != final_e2 and market not in named:
-            proof = _proof(
-                Kind.POSITION, market, f"{market}/fills", f"fills make {final_e2}", says_e2, final_e2
-            )
-            proofs.append(_of_listing(proof, found))
+            proof = _proof(Kind.POSITION, market, market, f"fills make {final_e2}", says_e2, final_e2)
+            # The key and the size of what another witness may say of it next time: it is one difference.
+            proofs.append(_of_listing(replace(proof, residual=abs(proof.residual)), found))
     return proofs
 
 

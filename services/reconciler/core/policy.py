@@ -14,7 +14,9 @@ words of `Action` do:
   position is listed by ``dora orphans`` until it is resolved.
 * ``halt``: one halt a comparison, naming everything that halts.
 
-Until a new leader has agreed for the first time, or has had its time to recover,
+Where the listing stands alone, and for money, whose balance is a listing too, the
+alert and the closed permit come at once and the rest once a listing cannot be so
+late any more. Until a new leader has agreed for the first time, or has had its time to recover,
 a difference closes the permit and does not halt.
 """
 
@@ -79,7 +81,9 @@ TABLE: Final[Mapping[Kind, Row]] = MappingProxyType(
 )
 
 
-def action_for(ripe: Ripe, *, escalate_cycles: int, may_halt: bool, epoch: int = 0) -> Action:
+def action_for(
+    ripe: Ripe, *, escalate_cycles: int, may_halt: bool, epoch: int = 0, is_lag_over: bool = True
+) -> Action:
     """Return what to do about a difference that counts.
 
     Args:
@@ -87,6 +91,7 @@ def action_for(ripe: Ripe, *, escalate_cycles: int, may_halt: bool, epoch: int =
         escalate_cycles: Comparisons after which the later action holds.
         may_halt: False while a new leader is still putting its books in order.
         epoch: The present leader's.
+        is_lag_over: Whether it has lasted longer than a listing may be behind.
     """
     difference = ripe.difference
     row = TABLE[difference.kind]
@@ -94,6 +99,9 @@ def action_for(ripe: Ripe, *, escalate_cycles: int, may_halt: bool, epoch: int =
         return Action.ALERT
     if difference.kind is Kind.FILL and difference.odd_one_out == Name.LISTING:
         # The venue's own listing is behind its own feed; a real loss shows in positions or cash.
+        return Action.ALERT
+    if not is_lag_over and (difference.odd_one_out == Name.LISTING or difference.kind is Kind.CASH):
+        # The venue's reads contradict its own feed: late, most of the time. Nothing is sent meanwhile.
         return Action.ALERT
     action = row.later if ripe.cycles >= escalate_cycles else row.first
     if action is row.first and row.inherited is not None and _is_inherited(difference, epoch):

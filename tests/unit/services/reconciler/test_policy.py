@@ -71,3 +71,22 @@ def test_a_listing_behind_its_own_feed_about_a_fill_is_an_alert() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_nothing_but_an_alert_while_a_new_leader_puts_its_books_in_order(kind: Kind) -> None:
     assert act(replace(ORDER, kind=kind), AFTER, may_halt=False) is Action.ALERT
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.FOREIGN_ORDER])
+def test_a_listing_that_stands_alone_alerts_at_once_and_acts_when_it_cannot_be_late_any_more(
+    kind: Kind,
+) -> None:
+    alone = Ripe(replace(ORDER, kind=kind, odd_one_out="listing"), 2)
+    early = action_for(alone, escalate_cycles=AFTER, may_halt=True, epoch=2, is_lag_over=False)
+    assert early is Action.ALERT
+    assert closes_permit(alone.difference)
+    later = action_for(alone, escalate_cycles=AFTER, may_halt=True, epoch=2, is_lag_over=True)
+    assert later is (Action.ALERT if kind is Kind.FILL else TABLE[kind].first)
+
+
+def test_the_executors_lie_does_not_wait_for_a_listing_and_money_does() -> None:
+    lie = Ripe(replace(ORDER, kind=Kind.FILL), 2)
+    assert action_for(lie, escalate_cycles=AFTER, may_halt=True, is_lag_over=False) is Action.HALT
+    money = Ripe(replace(ORDER, kind=Kind.CASH, odd_one_out=""), 2)
+    assert action_for(money, escalate_cycles=AFTER, may_halt=True, is_lag_over=False) is Action.ALERT
