@@ -62,6 +62,7 @@ HEALTH: Final = HealthLimits(
 )
 SLOW: Final = SlowLimits(
     forbid_transfers=False,
+    attestation_required=True,
     attestation_warn_days=0,
     attestation_stop_days=0,
     credential_warn_days=10**6,

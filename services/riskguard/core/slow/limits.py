@@ -14,6 +14,8 @@ class SlowLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     Attributes:
         forbid_transfers: Pause while our own key may move funds, or nobody knows whether it may.
+        attestation_required: Pause when the location attestation lapses; false where nothing of sports,
+            elections or entertainment is quoted, which is all that the venue then refuses.
         attestation_warn_days: Tell when the location attestation lapses within so many days.
         attestation_stop_days: Pause when it does; zero: when it has lapsed.
         credential_warn_days: Tell when a credential's file is older.
@@ -32,6 +34,7 @@ class SlowLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """
 
     forbid_transfers: bool
+    attestation_required: bool
     attestation_warn_days: NotNegative
     attestation_stop_days: NotNegative
     credential_warn_days: NotNegative

@@ -15,6 +15,7 @@ class RegionAttestation:
 
     The venue then refuses sports, elections and entertainment. Which of our markets belong to
     those marketdata does not say, so all quotes go, a while before the venue refuses some of them.
+    Who quotes none of the three says so in the configuration.
     """
 
     name: str = "region_attestation"
@@ -24,7 +25,7 @@ class RegionAttestation:
     def check(self, view: View, limits: Limits) -> Fired | None:
         """Return how it fires, or None."""
         left_ms, stop_days = view.slow.region_left_ms, limits.slow.attestation_stop_days
-        if left_ms is None or left_ms > stop_days * DAY_MS:
+        if not limits.slow.attestation_required or left_ms is None or left_ms > stop_days * DAY_MS:
             return None
         text = f"{self.text} in {left_ms / DAY_MS:.2f} days, stops at {stop_days}"
         return Fired(self.name, text, stop_days, left_ms // DAY_MS, self.is_latching)

@@ -25,6 +25,15 @@ def test_it_fires_at_its_edge_and_not_before() -> None:
     assert (fired.limit, fired.was, fired.is_latching) == (1, 1, False)
 
 
+def test_where_none_of_the_categories_is_quoted_it_is_told_only() -> None:
+    spared = slow(attestation_required=False, attestation_warn_days=14, attestation_stop_days=1)
+    assert check(NAME, View(slow=SlowView(region_left_ms=-1)), spared) is None
+    core = running_guard(spared)
+    core.on_slow(keys(-1.0), 0)
+    assert len(told(at(core, 0))) == 1
+    assert NAME not in red(core)
+
+
 def test_zero_days_stop_when_it_has_lapsed() -> None:
     assert check(NAME, View(slow=SlowView(region_left_ms=1)), WIDE) is None
     assert check(NAME, View(slow=SlowView(region_left_ms=0)), WIDE) is not None
