@@ -70,7 +70,11 @@ READS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "restart_loop": ("health.boots_max", "health.boots_window_ms"),
         "build_mismatch": ("health.is_build_required",),
         "key_scope": ("slow.forbid_transfers",),
-        "region_attestation": ("slow.attestation_stop_days", "slow.attestation_warn_days"),
+        "region_attestation": (
+            "slow.attestation_required",
+            "slow.attestation_stop_days",
+            "slow.attestation_warn_days",
+        ),
         "credential_age": ("slow.credential_days_max", "slow.credential_warn_days"),
         "tier_downgrade": ("slow.tier_settle_ms", "slow.tier_warn_days"),
         "fee_change": ("slow.fee_lead_ms", "slow.fee_settle_ms", "slow.fee_warn_hours"),
