@@ -84,6 +84,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "RECON_CLEAR": "the witnesses agree",
         "RECONCILIATION_RESULT": "what a comparison of the three witnesses found",
         "RECON_DRIFT": "the witnesses disagree",
+        "ORPHAN_RESOLVED": "a person decided what an orphan was; no order was touched",
         "BOOK_STALE": "a book is no longer known current",
         "BOOK_FRESH": "a book is current again",
         "BOOK_CORRUPT": "a delta proved a book wrong",
