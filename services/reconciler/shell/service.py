@@ -52,7 +52,8 @@ class ReconcilerApp:
             core, runtime.bus, runtime.subjects, runtime.clock, runtime.log, runtime.metrics
         )
         self._reads: asyncio.Queue[Read] = asyncio.Queue()
-        self._acts: asyncio.Queue[Publish | AskCancel | Record] = asyncio.Queue()
+        self._acts: asyncio.Queue[Publish | AskCancel] = asyncio.Queue()
+        self._records: asyncio.Queue[Record] = asyncio.Queue()
         self._halts: asyncio.Queue[Halt] = asyncio.Queue()
         self._waiting: list[asyncio.Future[ReconResultV1 | str]] = []
         self._boot = f"{runtime.run}/{runtime.instance}/{runtime.clock.now_ns()}"
@@ -80,6 +81,7 @@ class ReconcilerApp:
             group.create_task(self._read_venue(), name="venue")
             group.create_task(self._act(), name="acts")
             group.create_task(self._halt(), name="halts")
+            group.create_task(self._keep_register(), name="register")
             group.create_task(_run(self._run_feed(self._on_feed)), name="feed")
             # The executor's word must be whole before the first comparison.
             await self._exec.replay(self._perform)
@@ -157,8 +159,6 @@ class ReconcilerApp:
                     await self._publish(publish)
                 case AskCancel() as ask:
                     await self._ask_cancel(ask)
-                case Record() as record:
-                    await self._record(record)
 
     async def _halt(self) -> None:
         """Append halts until they are stored; the core subject meanwhile, which halts as well."""
@@ -176,6 +176,21 @@ class ReconcilerApp:
                 with contextlib.suppress(BusError):
                     await self._rt.bus.publish(subject, data)
                 await asyncio.sleep(_RETRY_S)
+
+    async def _keep_register(self) -> None:
+        """Append rows of the register until they are stored: they are the record of what people decided."""
+        subject = self._rt.subjects.of("audit.recon", self._core.account)
+        while True:
+            row = (await self._records.get()).row
+            msg_id = f"orphan/{row.id}/{row.detected_ms}/{row.resolved}"
+            while True:
+                try:
+                    await self._rt.bus.append(subject, encode(row), msg_id=msg_id)
+                    break
+                except (BusUnavailable, OutcomeUnknown, AppendRefused) as e:
+                    self._rt.log.once("orphan_not_stored", "BUS_ERROR", str(e), level="ERROR")
+                await asyncio.sleep(_RETRY_S)
+            self._records.task_done()
 
     async def _give_permits(self) -> None:
         while True:
@@ -223,8 +238,10 @@ class ReconcilerApp:
                     self._changed.set()
                     self._answer(effect.result.reason, effect.result)
                     self._acts.put_nowait(effect)
-                case AskCancel() | Record():
+                case AskCancel():
                     self._acts.put_nowait(effect)
+                case Record():
+                    self._records.put_nowait(effect)
                 case Halt():
                     self._halts.put_nowait(effect)
                 case Log():
@@ -256,20 +273,6 @@ class ReconcilerApp:
             self._unpublished += 1
             self._rt.log.once("result_not_stored", "BUS_ERROR", str(e))
 
-    async def _record(self, record: Record) -> None:
-        """Append a row of the register until it is stored: it is the record of what a person decided."""
-        row = record.row
-        subject = self._rt.subjects.of("audit.recon", self._core.account)
-        msg_id = f"orphan/{row.id}/{row.detected_ms}/{row.resolved}"
-        while True:
-            try:
-                await self._rt.bus.append(subject, encode(row), msg_id=msg_id)
-            except BusError as e:
-                self._rt.log.once("orphan_not_stored", "BUS_ERROR", str(e), orphan=row.id)
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return
-
     async def _ask_cancel(self, ask: AskCancel) -> None:
         subject = self._rt.subjects.of("svc", "executor", "cancel_all")
         data = msgspec.json.encode({"reason": ask.reason, "by": "reconciler", "order_ids": ask.order_ids})
@@ -299,10 +302,21 @@ class ReconcilerApp:
         except msgspec.DecodeError as e:
             data = msgspec.json.encode({"error": f"a resolution: {e}"})
         else:
-            effects, answer = self._core.on_resolve(ask, self._rt.clock.now_ns() // _NS_PER_MS)
-            self._perform(effects)
-            data = msgspec.json.encode({"error": f"expected {answer}"} if isinstance(answer, str) else answer)
+            data = await self._resolved(ask)
         await self._rt.bus.respond(message, data)
+
+    async def _resolved(self, ask: OrphanAskV1) -> bytes:
+        """Return the row once it is stored, or why there is none."""
+        effects, answer = self._core.on_resolve(ask, self._rt.clock.now_ns() // _NS_PER_MS)
+        if isinstance(answer, str):
+            return msgspec.json.encode({"error": f"expected {answer}"})
+        self._perform(effects)
+        try:
+            async with asyncio.timeout(_REQUEST_S):
+                await self._records.join()
+        except TimeoutError:
+            return msgspec.json.encode({"error": "resolved, but AUDIT has not stored it yet; trying on"})
+        return encode(answer)
 
     async def _compare(self, reason: str) -> ReconResultV1 | str:
         """Ask for a comparison that begins after this call and return its result, or why there is none."""
