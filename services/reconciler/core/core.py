@@ -123,7 +123,7 @@ class ReconcilerCore:
     _done: Agreed = field(default_factory=Agreed)
     _glanced_ns: int = 0
     _confirm_ns: int | None = None
-    _confirms_left: int = 0
+    _confirms_left: int = field(init=False)
     _cash_ns: int | None = None
     _is_replayed: bool = False
     _is_reading: bool = False
@@ -146,6 +146,7 @@ class ReconcilerCore:
         self.orphans = Orphans(self.account)
         self._ripening = Ripening(patience.confirm_cycles, patience.confirm_ns)
         self._watch = StreamWatch(patience.settle_ms * _MS)
+        self._confirms_left = 2 * patience.confirm_cycles
 
     # What the witnesses say ------------------------------------------------------------------------
 
@@ -222,6 +223,10 @@ class ReconcilerCore:
         self._is_reading = False
         self.counters.failed_cycles += 1
         self._errors = [*self._errors, reason][-_ERRORS_MAX:]
+        if self._confirms_left:
+            # What asked for it still waits; a venue that stays away is asked once a cycle.
+            self._confirms_left -= 1
+            self._confirm_ns = now_ns + self.patience.confirm_ns
         log = Log("VENUE_ERROR", "the venue could not be read", "WARNING", {"reason": reason})
         return [log, *self._read_if_due(now_ns)]
 

@@ -458,3 +458,17 @@ def test_a_position_that_the_executor_denies_is_an_orphan_for_a_person_to_close(
     assert (entry.ticker, entry.side, entry.size_e2, entry.avg_price_e4) == (MARKET, "yes", 100, 4_000)
     assert scene.halts
     assert [(row.order_id, row.ticker) for row in scene.rows] == [("", MARKET)]
+
+
+def test_a_reading_that_failed_is_tried_again_soon_and_then_once_a_cycle() -> None:
+    scene = Scene()
+    scene.cycle()
+    scene.cycle()
+    tried: list[int] = []
+    began = scene.now + CYCLE
+    for second in range(31):
+        now = began + second * S
+        if any(isinstance(effect, Read) for effect in scene.core.on_tick(now)):
+            tried.append(second)
+            scene.core.on_read_failed("VenueUnavailable: timeout", now)
+    assert tried == [0, 1, 2, 3, 4, 14, 24]
