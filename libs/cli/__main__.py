@@ -21,8 +21,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from libs.cli import (
+    control_app,
+    direct,
+    open_orders,
+    operate,
+    reconcile,
+    runfile,
+    table_sources,
+    tables,
+    trace_view,
+)
 from libs.cli import demo as demo_command
-from libs.cli import direct, open_orders, operate, reconcile, runfile, table_sources, tables, trace_view
 from libs.cli import orphans as orphans_command
 from libs.cli import trace as trace_command
 from libs.cli import up as up_command
@@ -66,6 +76,7 @@ orphans_app = typer.Typer(
 )
 app.add_typer(orphans_app)
 app.add_typer(preflight_app.app)
+app.add_typer(control_app.app)
 
 REFUSED = 2
 _SET_BY_UP = {
@@ -293,30 +304,6 @@ def halt(
                 return
         typer.echo("the executor did not verify an empty book yet; look at `dora status`", err=True)
         raise typer.Exit(1)
-
-    _with_bus(env, work)
-
-
-@app.command()
-def resume(
-    reason: Annotated[str, typer.Argument(help="why, for the record")] = "no reason given",
-    env: _EnvOption = Env.SIM,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="confirm without being asked")] = False,
-) -> None:
-    """Lift the newest halt, in two steps: what would happen, then your confirmation."""
-
-    async def work(bus: NatsBus, subjects: Subjects) -> None:
-        try:
-            offer = await operate.offer_resume(bus, subjects, reason, _who())
-            typer.echo("a resume would do this:\n" + operate.told(offer.answer))
-            if not yes and not typer.confirm("resume?"):
-                typer.echo("still halted")
-                raise typer.Exit(1)
-            answer = await operate.confirm_resume(bus, subjects, offer, reason, _who())
-        except operate.OperationRefused as e:
-            _fail(f"refused:\n{e}", 1)
-        typer.echo("resumed:\n" + operate.told(answer))
 
     _with_bus(env, work)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -123,36 +123,66 @@ class Offer:
     answer: dict[str, Any]
 
 
-async def offer_resume(bus: Bus, subjects: Subjects, reason: str, by: str) -> Offer:
+async def offer_resume(
+    bus: Bus, subjects: Subjects, reason: str, by: str, *, override_until_ms: int | None = None
+) -> Offer:
     """Ask what a resume would do.
 
     Raises:
         OperationRefused: Riskguard said no.
         BusError: Riskguard did not answer.
     """
-    answer = await _ask(bus, subjects, {"reason": reason, "by": by})
-    nonce = answer.get("nonce")
-    if not isinstance(nonce, str) or not nonce:
-        raise OperationRefused(told(answer))
-    return Offer(nonce, answer)
+    ask: dict[str, Any] = {"reason": reason, "by": by}
+    if override_until_ms is not None:
+        ask["override_until_ms"] = override_until_ms
+    answer = await _ask(bus, subjects, "resume", ask)
+    return Offer(answer["nonce"], answer)
 
 
-async def confirm_resume(bus: Bus, subjects: Subjects, offer: Offer, reason: str, by: str) -> dict[str, Any]:
+async def confirm_resume(  # noqa: PLR0917 - the bus, and what was offered
+    bus: Bus, subjects: Subjects, offer: Offer, reason: str, by: str, signatures: Sequence[str] = ()
+) -> dict[str, Any]:
     """Execute the resume that was offered and return riskguard's answer.
 
     Raises:
         OperationRefused: Riskguard said no, for example because a newer halt came between.
         BusError: Riskguard did not answer.
     """
-    answer = await _ask(bus, subjects, {"nonce": offer.nonce, "reason": reason, "by": by})
-    if answer.get("ok") is False or answer.get("error") or answer.get("refused"):
-        raise OperationRefused(told(answer))
+    ask = {"nonce": offer.nonce, "reason": reason, "by": by, "signatures": signatures}
+    return await _ask(bus, subjects, "resume", ask)
+
+
+async def change_limit(bus: Bus, subjects: Subjects, ask: dict[str, Any]) -> dict[str, Any]:
+    """Take either step of a change of a limit and return riskguard's answer.
+
+    Raises:
+        OperationRefused: Riskguard said no.
+        BusError: Riskguard did not answer.
+    """
+    return await _ask(bus, subjects, "limit", ask)
+
+
+async def show_limits(bus: Bus, subjects: Subjects) -> dict[str, Any]:
+    """Return every limit: what it is, its configured value, who changed it, why, until when.
+
+    Raises:
+        OperationRefused: The answer cannot be read.
+        BusError: Riskguard did not answer.
+    """
+    return await _request(bus, subjects, "limits", {})
+
+
+async def _ask(bus: Bus, subjects: Subjects, endpoint: str, ask: dict[str, Any]) -> dict[str, Any]:
+    answer = await _request(bus, subjects, endpoint, ask)
+    if answer.get("is_accepted") is not True:
+        refusals = answer.get("refusals") or [told(answer)]
+        raise OperationRefused("\n".join(f"  expected {refusal}" for refusal in refusals))
     return answer
 
 
-async def _ask(bus: Bus, subjects: Subjects, ask: dict[str, Any]) -> dict[str, Any]:
+async def _request(bus: Bus, subjects: Subjects, endpoint: str, ask: dict[str, Any]) -> dict[str, Any]:
     message = await bus.request(
-        subjects.of("svc", "riskguard", "resume"), msgspec.json.encode(ask), timeout_s=5.0
+        subjects.of("svc", "riskguard", endpoint), msgspec.json.encode(ask), timeout_s=8.0
     )
     if error := message.headers.get("Nats-Service-Error"):
         raise OperationRefused(error)
@@ -163,10 +193,10 @@ async def _ask(bus: Bus, subjects: Subjects, ask: dict[str, Any]) -> dict[str, A
 
 
 def told(answer: dict[str, Any]) -> str:
-    """Return an answer as lines for people, the nonce left out."""
+    """Return an answer as lines for people, without nonce, offer, and what says nothing."""
     lines = []
     for name, value in answer.items():
-        if name == "nonce":
+        if name in ("nonce", "offer", "to_sign") or value in (None, "", [], 0):
             continue
         shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         lines.append(f"  {name.replace('_', ' ')}: {shown}")

@@ -44,6 +44,7 @@ class LatchState:
         halts: Every unlifted account-wide or scoped halt, newest first.
         resumed_ms: When the stream stored the newest resume that lifted a halt of the account, Unix;
             0 if there was none. A ramp begins there.
+        stamps: When the stream stored each halt, in its own words; None was acknowledged and not seen yet.
     """
 
     is_halted: bool
@@ -54,6 +55,20 @@ class LatchState:
     source: str
     halts: tuple[Halted, ...] = ()
     resumed_ms: int = 0
+    stamps: Mapping[int, str | None] = field(default_factory=dict, compare=False)
+
+    def is_of_another_stream(self, sequence: int, stamp: str) -> bool:
+        """Return whether a halt that somebody remembers is none of this stream's.
+
+        Args:
+            sequence: Its place in the stream that it was read from; 0 or less names none.
+            stamp: When that stream stored it; empty is not known.
+        """
+        if sequence > self.halt_sequence:
+            return True
+        if sequence <= 0 or not stamp:
+            return False
+        return self.stamps.get(sequence, "") not in (stamp, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +115,18 @@ class LatchFold:
 
     _halts: dict[int, tuple[str, HaltV1]] = field(default_factory=dict)
     _resumes: dict[int, tuple[ResumeV1, int]] = field(default_factory=dict)
+    _stamps: dict[int, str | None] = field(default_factory=dict)
     _hearings: Hearings = field(default_factory=Hearings)
     _copies_unread: list[int] = field(default_factory=list)
     """Halts that were stored while the stream was not read whole: some may be copies of heard ones."""
     _unreadable: str = "control stream not read yet"
     _lifted_known: _Lifted | None = None
 
-    def on_halt(self, sequence: int, source: str, halt: HaltV1) -> None:
-        """Take one stored halt."""
+    def on_halt(self, sequence: int, source: str, halt: HaltV1, stamp: str | None = "") -> None:
+        """Take one stored halt; ``stamp`` is the stream's time of storing, None where only we know of it."""
         assert sequence > 0, sequence
+        if stamp is not None or sequence not in self._stamps:
+            self._stamps[sequence] = stamp
         is_new = sequence not in self._halts
         self._halts[sequence] = (source, halt)
         self._lifted_known = None
@@ -185,14 +203,24 @@ class LatchFold:
         by, since_ms = lifted.resume_sequence, lifted.resumed_ms
         if self._unreadable:
             return LatchState(
-                True, newest, 0, GateState.HALTED, self._unreadable, "unreadable", open_halts, since_ms
+                True,
+                newest,
+                0,
+                GateState.HALTED,
+                self._unreadable,
+                "unreadable",
+                open_halts,
+                since_ms,
+                self._stamps,
             )
         if newest == 0 and not heard:
             return LatchState(True, 0, 0, GateState.HALTED, "no control record", "none")
         account = [halted for halted in open_halts if halted.halt.scope is ScopeKind.ACCOUNT]
         if not account:
             # Only scopes are halted, if anything: the account runs, `LatchState.halts` says where it may not.
-            return LatchState(False, newest, by, GateState.RUNNING, "", "", open_halts, since_ms)
+            return LatchState(
+                False, newest, by, GateState.RUNNING, "", "", open_halts, since_ms, self._stamps
+            )
         strongest = max(account, key=lambda halted: STRENGTH[halted.halt.level])
         return LatchState(
             True,
@@ -203,6 +231,7 @@ class LatchFold:
             strongest.source,
             open_halts,
             since_ms,
+            self._stamps,
         )
 
     def lifter(self) -> ResumeV1 | None:

@@ -51,6 +51,11 @@ class LimitFold:
         """Return the stream sequence of the newest change, one that does not count included; 0 if none."""
         return max(max(self._changes, default=0), max(self._skipped, default=0))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the limits that were ever changed."""
+        return tuple(sorted(self._by_name))
+
     def take(self, sequence: int, limit: LimitV1, from_ms: int = 0) -> bool:
         """Take a stored change, a raise only after it was verified; return whether it is new.
 

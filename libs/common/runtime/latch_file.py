@@ -28,6 +28,7 @@ class _Record(msgspec.Struct, frozen=True):
     reason: str
     written_ns: int
     level: GateState = GateState.HALTED
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,15 @@ class LatchWord:
             for a halt without a stored copy and for a file that cannot be read.
         reason: Why; for an unreadable file what was wrong with it.
         level: How strongly; what cannot be read stops everything.
+        stamp: When the stream stored that halt, in its own words: another stream has another record in
+            its place. Empty where that is not known.
     """
 
     is_halted: bool
     halt_sequence: int
     reason: str
     level: GateState = GateState.HALTED
+    stamp: str = ""
 
 
 class LatchFile:
@@ -69,23 +73,30 @@ class LatchFile:
             return LatchWord(
                 is_halted=True, halt_sequence=UNSTORED, reason=f"local latch file unreadable: {e}"
             )
-        return LatchWord(record.is_halted, record.halt_sequence, record.reason, record.level)
+        return LatchWord(record.is_halted, record.halt_sequence, record.reason, record.level, record.stamp)
 
-    def halt(self, halt_sequence: int, reason: str, now_ns: int, level: GateState = GateState.HALTED) -> None:
+    def halt(
+        self,
+        halt_sequence: int,
+        reason: str,
+        now_ns: int,
+        level: GateState = GateState.HALTED,
+        stamp: str = "",
+    ) -> None:
         """Remember a halt, durably, before returning.
 
         Raises:
             OSError: The disk refused; the caller stays halted in memory.
         """
-        self._write(_Record(True, halt_sequence, reason[:500], now_ns, level))
+        self._write(_Record(True, halt_sequence, reason[:500], now_ns, level, stamp))
 
-    def clear(self, halt_sequence: int, reason: str, now_ns: int) -> None:
+    def clear(self, halt_sequence: int, reason: str, now_ns: int, stamp: str = "") -> None:
         """Remember that the halt up to ``halt_sequence`` was lifted by a verified resume.
 
         Raises:
             OSError: The disk refused; the caller must stay halted.
         """
-        self._write(_Record(False, halt_sequence, reason[:500], now_ns))
+        self._write(_Record(False, halt_sequence, reason[:500], now_ns, stamp=stamp))
 
     def _write(self, record: _Record) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

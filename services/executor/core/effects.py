@@ -155,6 +155,8 @@ class WriteLatch:
     halt_sequence: int
     reason: str
     level: GateState = GateState.HALTED
+    stamp: str = ""
+    """When the stream stored that halt; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

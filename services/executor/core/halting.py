@@ -66,9 +66,11 @@ class Halting:
             gate.file_reason, gate.file_level = self.word.reason, self.word.level
             return effects  # the shell stores it; the stream then says halted
         gate.file_reason = ""
-        if self.word.is_halted or self.word.halt_sequence != state.halt_sequence:
-            self.word = LatchWord(False, state.halt_sequence, "resumed")
-            effects.append(WriteLatch(is_halted=False, halt_sequence=state.halt_sequence, reason="resumed"))
+        sequence = state.halt_sequence
+        stamp = state.stamps.get(sequence) or ""
+        if self.word.is_halted or (self.word.halt_sequence, self.word.stamp) != (sequence, stamp):
+            self.word = LatchWord(False, sequence, "resumed", stamp=stamp)
+            effects.append(WriteLatch(is_halted=False, halt_sequence=sequence, reason="resumed", stamp=stamp))
         if self._level is not GateState.RUNNING:
             self._level = GateState.RUNNING
             effects.append(
@@ -98,13 +100,13 @@ class Halting:
             self._has_heard = False
 
     def _on_older(self, state: LatchState) -> list[Effect]:
-        """Halt by the file where it knows a newer halt than the stream does, lifted or not."""
+        """Halt by the file where it knows a halt that the stream does not, lifted or not."""
         word = self.word
-        if word.halt_sequence <= state.halt_sequence:
+        if not state.is_of_another_stream(word.halt_sequence, word.stamp):
             return []
         reason = word.reason
         if not word.is_halted:
-            reason = f"resumed after halt {word.halt_sequence}, but the stream ends at {state.halt_sequence}"
+            reason = f"resumed after halt {word.halt_sequence}, which the stream does not know"
         self.word, self._has_heard = LatchWord(True, UNSTORED, reason, word.level), False
         return [WriteLatch(is_halted=True, halt_sequence=UNSTORED, reason=reason, level=word.level)]
 
@@ -172,9 +174,20 @@ class Halting:
         if not self.word.is_halted or is_new or is_stronger:
             reason = state.reason if heard is None else heard
             kept = self.word.halt_sequence if is_kept else sequence
-            self.word = LatchWord(True, kept, reason, state.level)
+            stamp = state.stamps.get(kept, "")
+            self.word = LatchWord(True, kept, reason, state.level, stamp or "")
             self._has_heard = kept == UNSTORED and not is_kept
-            effects.append(WriteLatch(is_halted=True, halt_sequence=kept, reason=reason, level=state.level))
+            # What was acknowledged and not seen in the stream yet names nothing that a file could hold on to.
+            told = UNSTORED if stamp is None else kept
+            effects.append(
+                WriteLatch(
+                    is_halted=True,
+                    halt_sequence=told,
+                    reason=reason,
+                    level=state.level,
+                    stamp=stamp or "",
+                )
+            )
         return effects
 
     @staticmethod

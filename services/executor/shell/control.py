@@ -3,8 +3,9 @@
 A halt heard on the core subject that the stream has not shown for a second is
 appended in the executor's own name, so that a resume can name it. Every few seconds
 the newest records are read from the stream's leader; if they cannot be, the control
-plane is unreadable, which is closed. A stream whose newest record is older than one
-that was read before is another stream, lost or restored from an old copy: that halts.
+plane is unreadable, which is closed. A stream that ends before a record that was read,
+or has another record in its place, is another stream, lost or restored from an old copy:
+that halts.
 
 A resume and a raised limit count only once they are verified (`libs/common/control`).
 """
@@ -65,6 +66,8 @@ class ControlWatch:
         self._on_limits = on_limits
         self._stored = 0
         self._following: list[Subscription] = []
+        self._stored_at: dict[int, str] = {}
+        self._is_lost = False
         self._refused: set[int] = set()
         self._heard_before: tuple[tuple[str, HaltV1], ...] = ()
         self.fold = LatchFold()
@@ -127,10 +130,16 @@ class ControlWatch:
         self._tell()
 
     def _take(self, message: Message) -> None:
+        if self._is_other(message):
+            self._is_lost = True
+            self.fold.unreadable(f"the control stream is another one: its record {message.sequence} is new")
+            return
         self.sequence = max(self.sequence, message.sequence)
+        self._stored_at[message.sequence] = message.stored_at
         halts, resumes = self._subjects.all_of("ctl.halt")[:-1], self._subjects.all_of("ctl.resume")[:-1]
         if message.subject.startswith(halts):
-            self.fold.on_halt(message.sequence, self._source(message.subject), parse_halt(message.data))
+            source, halt = self._source(message.subject), parse_halt(message.data)
+            self.fold.on_halt(message.sequence, source, halt, message.stored_at)
         elif message.subject.startswith(resumes):
             self._take_resume(message)
         elif message.subject.startswith(self._subjects.all_of("ctl.limit")[:-1]):
@@ -173,7 +182,8 @@ class ControlWatch:
         except (BusUnavailable, OutcomeUnknown) as e:
             self.fold.unreadable(f"control stream unreadable: {e}")
         else:
-            if (now := max((message.sequence for message in newest), default=0)) < known:
+            now = max((message.sequence for message in newest), default=0)
+            if self._is_lost or now < known or any(self._is_other(message) for message in newest):
                 await self._begin_again(known, now)
                 return
             for message in newest:
@@ -181,11 +191,16 @@ class ControlWatch:
             self.fold.readable()
         self._tell()
 
+    def _is_other(self, message: Message) -> bool:
+        return self._stored_at.get(message.sequence, message.stored_at) != message.stored_at
+
     async def _begin_again(self, was: int, now: int) -> None:
         """Halt and read everything anew: it is not the stream that we knew, and what it lacks is unknown."""
-        why = f"the control stream went back from {was} to {now}: lost, or restored from an old copy"
+        why = f"the control stream is another one, {was} was read and {now} is its end: lost, or an old copy"
         self._log.event("HALT", why, level="CRITICAL")
         self.fold, self.sequence = LatchFold(), 0
+        self._stored_at.clear()
+        self._is_lost = False
         self._admission.forget()
         self._refused.clear()
         self._limits.forget()
@@ -244,7 +259,7 @@ class ControlWatch:
             )
         except (BusUnavailable, OutcomeUnknown, AppendRefused):
             return 0
-        self.fold.on_halt(ack.sequence, "executor", stored)
+        self.fold.on_halt(ack.sequence, "executor", stored, None)
         self._tell()
         return ack.sequence
 

@@ -32,10 +32,11 @@ class LatchWriter:
         now_ns = self._clock.now_ns()
         if effect.is_halted:
             self._shut(effect.reason or "halted", effect.level)
-            work = (effect.halt_sequence, effect.reason, now_ns, effect.level)
-            self._thread.submit(self._latch.halt, *work).add_done_callback(self._on_done)
+            halted = (effect.halt_sequence, effect.reason, now_ns, effect.level, effect.stamp)
+            self._thread.submit(self._latch.halt, *halted).add_done_callback(self._on_done)
             return
-        cleared = self._thread.submit(self._latch.clear, effect.halt_sequence, effect.reason, now_ns)
+        clear = (effect.halt_sequence, effect.reason, now_ns, effect.stamp)
+        cleared = self._thread.submit(self._latch.clear, *clear)
         if self._has_failed(cleared):
             return
         self._gate.file_reason = ""

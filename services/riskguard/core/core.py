@@ -181,17 +181,17 @@ class RiskguardCore:
             self._recon.on_permit(permit, now_ns)
         return []
 
-    def on_halt(self, sequence: int, source: str, halt: HaltV1) -> list[Effect]:
-        """Take a stored halt."""
+    def on_halt(self, sequence: int, source: str, halt: HaltV1, stamp: str | None = "") -> list[Effect]:
+        """Take a stored halt; ``stamp`` is the stream's time of storing, None for an acknowledged one."""
         if self._is_control_read:
             self.halts += sequence > self.latches.state().halt_sequence
-        self.latches.on_halt(sequence, source, halt)
+        self.latches.on_halt(sequence, source, halt, stamp)
         return self._settle_latches()
 
     def on_halt_stored(self, stored: Halt, sequence: int) -> list[Effect]:
         """Take the acknowledgement of a halt of ours, and of one that it stands for."""
         self._storing.pop(stored.msg_id, None)
-        effects = self.on_halt(sequence, "riskguard", stored.halt)
+        effects = self.on_halt(sequence, "riskguard", stored.halt, None)
         if stored.stands_for:
             halt, count = self._heard_stored.pop(stored.msg_id, (None, None))
             self.latches.fold.stored_for(stored.stands_for, halt, count)

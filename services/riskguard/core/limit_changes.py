@@ -29,6 +29,7 @@ from services.riskguard.core.resume import Limited
 
 EXECUTORS: Final = frozenset(RiskLimits.__struct_fields__)
 
+_ANY: Final = (1 << 63) - 1
 _SMALLER_IS_TIGHTER: Final = (
     "_e2",
     "_e4",
@@ -103,7 +104,11 @@ class LimitChanges:
 
     def limited(self, now_ms: int) -> Limited:
         """Return what a resume tells of limits: those that were changed."""
-        changed = tuple(now for now in self.all_now(now_ms) if now.change is not None)
+        known = self.all_now(now_ms)
+        names = {now.name for now in known}
+        # The executor did not say what is configured; that somebody changed it is known all the same.
+        unknown = [self.fold.now(name, _ANY, now_ms) for name in self.fold.names if name not in names]
+        changed = tuple(now for now in (*known, *unknown) if now.change is not None)
         return Limited(changed, self.fold.hash())
 
     def told(self, was: Limits, now_ms: int) -> list[Log]:

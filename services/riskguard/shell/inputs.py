@@ -57,6 +57,8 @@ class Inputs:
         self._resumes = WireDecoder(ResumeV1)
         self._limits = WireDecoder(LimitV1)
         self._control_newest = 0
+        self._stored_at: dict[int, str] = {}
+        self._is_lost = False
         self.malformed = 0
 
     async def subscribe(self) -> None:
@@ -126,18 +128,19 @@ class Inputs:
         await self._bus.each(self._subjects.all_of("ctl.halt"), self._on_heard)
         following: list[Subscription] = []
         while True:
-            known = self._control_newest
             try:
-                newest = await self._control_end()
-                if newest < known:
+                if why := await self._why_other():
                     # Not the stream that we knew. What follows it waits for sequences that may never come.
-                    why = f"the control stream went back from {known} to {newest}: lost, or an old copy"
                     self._control_newest = 0
+                    self._stored_at.clear()
+                    self._is_lost = False
                     self._perform(self._core.on_control_lost(why, self._clock.mono_ns()))
                     for old in following:
                         await old.stop()
                     following.clear()
                 await self._read_control(takes)
+                if self._is_lost:
+                    continue
                 if not following:
                     following = [
                         await self._bus.follow(pattern, take, from_sequence=self._control_newest + 1)
@@ -150,25 +153,51 @@ class Inputs:
                 continue
             await asyncio.sleep(_VERIFY_S)
 
-    async def _control_end(self) -> int:
+    async def _why_other(self) -> str:
+        """Return why this is not the stream that was read before, or an empty text.
+
+        It ends before a record that was read, or has another record in its place.
+        """
+        known = self._control_newest
         newest = await self._bus.last_each(f"{self._subjects.root}.ctl.>")
-        return max((message.sequence for message in newest), default=0)
+        end = max((message.sequence for message in newest), default=0)
+        if end >= known and not self._is_lost and not any(self._is_other(message) for message in newest):
+            return ""
+        return (
+            f"the control stream is another one, {known} was read and {end} is its end: lost, or an old copy"
+        )
 
     async def _read_control(self, takes: Mapping[str, Handler]) -> None:
         for pattern, take in takes.items():
             async for message in self._bus.read(pattern):
                 await take(message)
 
-    async def _on_halt(self, message: Message) -> None:
+    def _is_other(self, message: Message) -> bool:
+        return self._stored_at.get(message.sequence, message.stored_at) != message.stored_at
+
+    def _read_to(self, message: Message) -> bool:
+        """Return whether the record belongs to the stream that we know; one that does not closes at once."""
+        if self._is_other(message):
+            self._is_lost = True
+            why = f"the control stream is another one: its record {message.sequence} is new"
+            self._perform(self._core.on_control_unreadable(why))
+            return False
         self._control_newest = max(self._control_newest, message.sequence)
+        self._stored_at[message.sequence] = message.stored_at
+        return True
+
+    async def _on_halt(self, message: Message) -> None:
+        if not self._read_to(message):
+            return
         halt = parse_halt(message.data)
-        self._perform(self._core.on_halt(message.sequence, self._source(message), halt))
+        self._perform(self._core.on_halt(message.sequence, self._source(message), halt, message.stored_at))
 
     async def _on_heard(self, message: Message) -> None:
         self._perform(self._core.on_heard(self._source(message), parse_halt(message.data)))
 
     async def _on_resume(self, message: Message) -> None:
-        self._control_newest = max(self._control_newest, message.sequence)
+        if not self._read_to(message):
+            return
         try:
             resume = self._resumes.decode(message.data)
         except MalformedMessage as e:
@@ -178,7 +207,8 @@ class Inputs:
         self._perform(self._core.on_resume(message.sequence, resume, stored, now_ms))
 
     async def _on_limit(self, message: Message) -> None:
-        self._control_newest = max(self._control_newest, message.sequence)
+        if not self._read_to(message):
+            return
         try:
             limit = self._limits.decode(message.data)
         except MalformedMessage as e:

@@ -63,7 +63,7 @@ class LimitCounter:
 
     async def change(self, message: Message) -> None:
         """Take either step of a change and answer."""
-        await self._ask_executor()
+        await self.ask_executor()
         mono_ns, now_ms, nonce = self._clock.mono_ns(), self._clock.now_ns() // _MS, secrets.token_hex(16)
         answer = self._core.changes.on_request(message.data, mono_ns, now_ms, nonce)
         if isinstance(answer, SetLimit):
@@ -74,7 +74,7 @@ class LimitCounter:
 
     async def show(self, message: Message) -> None:
         """Answer every limit: what it is, its configured value, who changed it, why, until when."""
-        await self._ask_executor()
+        await self.ask_executor()
         core, view = self._core, self._core.standing.view
         now_ms = self._clock.now_ns() // _MS
         answer = {
@@ -123,7 +123,8 @@ class LimitCounter:
             )
         return LimitAnswer(is_accepted=False, step=step, refusals=(refusal,), name=limit.name)
 
-    async def _ask_executor(self) -> None:
+    async def ask_executor(self) -> None:
+        """Ask the executor what its limits are configured as."""
         # Silent: what it said last holds, and if it never spoke its limits can only be tightened.
         try:
             answer = await self._bus.request(

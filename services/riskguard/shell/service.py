@@ -379,7 +379,7 @@ class RiskguardApp:
         # Blocks for one fsync, on purpose: a halt is on the disk before anything else happens.
         try:
             write = self._file.halt if latch.is_halted else self._file.clear
-            write(latch.halt_sequence, latch.reason, self._rt.clock.now_ns())
+            write(latch.halt_sequence, latch.reason, self._rt.clock.now_ns(), stamp=latch.stamp)
         except OSError as e:
             # A halt holds in memory and on the stream; a file that still says halted after a resume only
             # halts the next start.
@@ -402,6 +402,7 @@ class RiskguardApp:
         await self._rt.bus.respond(message, msgspec.json.encode(answer))
 
     async def _answer_resume(self, message: Message) -> None:
+        await self._limits.ask_executor()
         nonce = secrets.token_hex(16)
         answer = self._core.on_resume_request(message.data, self._mono(), self._wall_ms(), nonce)
         if isinstance(answer, Execute):

@@ -331,7 +331,7 @@ async def test_stream_that_went_back_halts_although_it_says_running() -> None:
     await plane.watch.store_heard()
     newest = restored.broker.newest(SUBJECTS.all_of("ctl.halt"))
     assert newest is not None
-    assert "went back" in str(restored.broker.stored(SUBJECTS.of("ctl.halt", "executor")))
+    assert "is another one" in str(restored.broker.stored(SUBJECTS.of("ctl.halt", "executor")))
     await plane.resume(newest.sequence)
     await plane.watch.read_newest()
     assert not plane.is_halted()

@@ -168,7 +168,7 @@ def test_a_halt_heard_while_the_stream_cannot_be_read_is_written_down_at_once() 
     core = running_guard()
     core.on_control_unreadable("no leader")
     effects = core.on_heard("operator", HaltV1(reason="stop"))
-    assert WriteLatch(is_halted=True, halt_sequence=0, reason="stop") in effects
+    assert WriteLatch(is_halted=True, halt_sequence=UNSTORED, reason="stop") in effects
 
 
 def test_a_halt_heard_from_another_guard_is_stored_in_our_name_as_well() -> None:
