@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from libs.common.kalshi.model import VenueFill, VenuePosition, VenueSettlement
 from services.riskguard.core.day import TradingDay
 from services.riskguard.core.exposure import Holding
-from services.riskguard.core.market_book import Key, MarketBook
+from services.riskguard.core.market_book import KEPT_MS, Key, MarketBook
 from services.riskguard.core.marks import Marks
 from services.riskguard.core.money.opening import Opening
 from services.riskguard.core.money.round_trips import TRIPS_MAX, Trip
@@ -86,7 +86,10 @@ class Account:
     opening: Opening = field(default_factory=Opening)
     _first_read_ns: int = 0
     _books: dict[str, MarketBook] = field(default_factory=dict)
-    _known: set[tuple[str, str]] = field(default_factory=set)
+    _known: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Fills that were counted, with their exchange time."""
+    _forgotten_ms: int = 0
+    """Fills from before this exchange time are counted, and which they were is not known any more."""
     _settled: dict[tuple[str, int], VenueSettlement] = field(default_factory=dict)
     _listed: dict[str, VenuePosition] = field(default_factory=dict)
     _trips: tuple[Trip, ...] | None = None
@@ -94,9 +97,9 @@ class Account:
     def on_fill(self, fill: VenueFill) -> bool:
         """Count a fill, whatever path it came by, once; return whether it was new."""
         key = (fill.trade_id, fill.order_id)
-        if key in self._known:
+        if key in self._known or fill.venue_ms < self._forgotten_ms:
             return False
-        self._known.add(key)
+        self._known[key] = fill.venue_ms
         self.fills_until_ms = max(self.fills_until_ms, fill.venue_ms)
         self._book(fill.market).add(fill)
         self._trips = None
@@ -123,6 +126,10 @@ class Account:
         self.opening.begin(self.marks, now_ns)
         for book in self._books.values():
             book.begin_day(day_ms)
+        if self.read_ns is not None:
+            # Listings overlap by a minute: nobody tells of these any more, and if, the comparison finds it.
+            self._forgotten_ms = day_ms - KEPT_MS
+            self._known = {key: ms for key, ms in self._known.items() if ms >= self._forgotten_ms}
         return True
 
     def positions(self) -> dict[str, int]:

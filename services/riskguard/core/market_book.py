@@ -5,18 +5,24 @@ again, so the result never depends on the path a fill took. A settlement may be
 amended: a newer record of the market replaces what the older one paid, from its
 own time on, so a correction of yesterday's result is a result of today. Where
 the stamp stayed and the content changed, the content told last is the record.
+
+Events of long ago are added up for good when a day begins: what came in between
+is at most `KEPT_MS` old, and memory is bounded by what happens in that time.
 """
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from libs.common.domain.ledger import Position
 from libs.common.kalshi.model import VenueFill, VenueSettlement
 from services.riskguard.core.money.round_trips import RoundTrips
 
+KEPT_MS: Final = 2 * 86_400_000
+"""How long before the beginning of the day events are kept one by one."""
 Event = VenueFill | VenueSettlement
 Key = tuple[int, int, str]
 """Exchange time, fills before settlements, and a name: a total order."""
@@ -36,6 +42,10 @@ class Tally:
     def traded_e6(self) -> int:
         """Return the part of the realised result that fills made, before fees."""
         return self.position.realised_e6 - self.settled_e6
+
+    def copy(self) -> Tally:
+        """Return one that goes on by itself."""
+        return replace(self, position=replace(self.position))
 
     def fill(self, fill: VenueFill) -> int:
         """Count a fill and return its realised result, before fees."""
@@ -69,6 +79,8 @@ class MarketBook:
     _keys: list[Key] = field(default_factory=list)
     _cash_e6: list[int] = field(default_factory=list)
     """Money that had flowed after each event."""
+    _past: tuple[Tally, RoundTrips] = field(default_factory=lambda: (Tally(), RoundTrips()))
+    """What is added up for good."""
 
     @property
     def position(self) -> Position:
@@ -97,17 +109,30 @@ class MarketBook:
     def begin_day(self, day_ms: int) -> None:
         """Begin a new day: what is now is its opening."""
         self.day_ms = day_ms
+        self._forget(day_ms - KEPT_MS)
         self._add_up()
 
     def young(self, since_ms: int) -> Iterator[tuple[Key, int]]:
         """Yield the events from this exchange time on, each with the money that flowed by it."""
         first = bisect.bisect_left(self._keys, (since_ms, 0, ""))
         for at in range(first, len(self._keys)):
-            before_e6 = self._cash_e6[at - 1] if at else 0
+            before_e6 = self._cash_e6[at - 1] if at else self._past[0].position.cash_e6
             yield self._keys[at], self._cash_e6[at] - before_e6
 
+    def _forget(self, before_ms: int) -> None:
+        """Add up for good what happened before this exchange time."""
+        count = bisect.bisect_left(self._keys, (before_ms, 0, ""))
+        if not count:
+            return
+        kept = self._events[count:], self._keys[count:]
+        self._events = self._events[:count]
+        self._add_up()
+        self._past = (self.now, self.trips)
+        self._events, self._keys = kept
+
     def _add_up(self) -> None:
-        self.now, self.opening, self.trips, self._cash_e6 = Tally(), Tally(), RoundTrips(), []
+        past, trips = self._past
+        self.now, self.opening, self.trips, self._cash_e6 = past.copy(), past.copy(), trips.copy(), []
         for event in self._events:
             self._apply(event)
 

@@ -41,6 +41,10 @@ class RoundTrips:
     closed: deque[Trip] = field(default_factory=lambda: deque(maxlen=TRIPS_MAX))
     _running_e6: int = 0
 
+    def copy(self) -> RoundTrips:
+        """Return one that goes on by itself."""
+        return replace(self, closed=self.closed.copy())
+
     def on_fill(
         self, at: tuple[int, str, str], before_e2: int, after_e2: int, realised_e6: int, fee_e6: int
     ) -> None:

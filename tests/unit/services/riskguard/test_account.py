@@ -204,6 +204,7 @@ def test_a_new_day_starts_from_nothing() -> None:
     assert seen.high_water_e6 == 0
 
 
+PAID_LATER = settlement(yes_e2=100, revenue_e6=1_000_000, settled_ms=NOW_MS + 20)
 HELD = venue_fill("t1", side=Side.BID, price_e4=5_000, qty_e2=200, venue_ms=NOW_MS)
 
 
@@ -232,6 +233,30 @@ def test_what_was_held_and_is_sold_today_made_the_difference_to_its_opening() ->
     assert (result.realised_e6, result.fees_e6, result.unrealised_open_e6) == (-40_000, 7, -20_000)
     assert result.day_e6 == -20_007
     assert result.trades == 1
+
+
+def test_days_later_nothing_is_known_one_by_one_and_everything_still_counts() -> None:
+    seen, plain = account(), account()
+    fills = [
+        venue_fill(f"t{at}", side=(Side.BID, Side.ASK)[at % 2], price_e4=4_000 + 7 * at, venue_ms=NOW_MS + at)
+        for at in range(9)
+    ]
+    for each in (seen, plain):
+        each.on_reading(reading(fills=tuple(fills), settlements=(PAID_LATER,)), 0)
+    for day in range(1, 5):
+        seen.begin_day_if_due(NOW_MS + day * DAY_MS, 0)
+        seen.on_reading(reading(settlements=(PAID_LATER,)), 0)
+    assert not seen.on_fill(fills[0]), "told again, it is an old one"
+    late = venue_fill("late", price_e4=4_000, venue_ms=NOW_MS + 4 * DAY_MS)
+    amended = replace(PAID_LATER, revenue_e6=500_000, settled_ms=NOW_MS + 4 * DAY_MS + 1)
+    for each in (seen, plain):
+        each.on_fill(late)
+        each.on_reading(reading(settlements=(amended,)), 0)
+    assert seen.result(0).total_e6 == plain.result(0).total_e6
+    assert seen.trips(50, 0) == plain.trips(50, 0)
+    assert seen.shards(0)[0].cash_e6 == plain.shards(0)[0].cash_e6
+    assert seen.young_cash(0, NOW_MS + 4 * DAY_MS) == plain.young_cash(0, NOW_MS + 4 * DAY_MS)
+    assert len(seen._known) == 1
 
 
 def test_a_late_fill_of_yesterday_changes_yesterday() -> None:
