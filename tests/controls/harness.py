@@ -105,7 +105,7 @@ async def _closed(rig: Rig, trigger: Trigger, measured_at: str, provoked_s: floa
         if measured_at == _PERMIT:
             seen = watch.permit_closed()
             return None if seen is None else seen.at_s
-        return watch.gate_closed_s()
+        return watch.gate_closed_s(trigger.text)
 
     left_s = max(1.0, provoked_s + limit_s - rig.now_s())
     await rig.until(

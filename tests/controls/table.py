@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,13 @@ from services.riskguard.core.triggers.base import Trigger
 
 OUT: Final = ROOT / "var" / "controls.json"
 LATCHES, PAUSES, REFUSES = "latches", "pauses", "refuses"
+
+
+class Part(enum.Enum):
+    """What one test of a control fills: these cells, and no others."""
+
+    SYSTEM = ("system_test", "gate_closed_ms", "bound_ms", "measured_at")
+    MUTATION = ("unit_test", "mutation_caught")
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -52,47 +60,54 @@ class Row(msgspec.Struct, kw_only=True):
         return [name for name in cells if getattr(self, name) is None]
 
 
-class Table(msgspec.Struct, kw_only=True):
+class Written(msgspec.Struct, kw_only=True):
     """``var/controls.json``."""
 
     tested_at: str = ""
     commit: str = ""
     controls: list[Row] = []
 
-    def row(self, name: str, kind: str, text: str) -> Row:
-        """Return a control's row, new where there is none."""
-        for row in self.controls:
-            if (row.name, row.kind == REFUSES) == (name, kind == REFUSES):
-                return row
-        self.controls.append(Row(name=name, kind=kind, text=text))
-        return self.controls[-1]
 
-    def of_trigger(self, trigger: Trigger) -> Row:
-        """Return a trigger's row."""
-        return self.row(trigger.name, LATCHES if trigger.is_latching else PAUSES, trigger.text)
+Key = tuple[str, bool]
+"""A control's name and whether it is a rule: a trigger and a rule may share a name."""
 
-    def of_rule(self, name: str) -> Row:
-        """Return a rule's row."""
-        return self.row(name, REFUSES, " ".join(RULES[name].refuses.split()))
 
-    def write(self, names: Iterable[tuple[str, bool]], commit: str, path: Path = OUT) -> None:
-        """Write these rows, and of an older table what was not tested this time and still exists.
+class Table:
+    """The rows of one session, and which of their parts it tested."""
 
-        ``names`` are all controls there are: name, and whether it is a rule.
+    def __init__(self) -> None:
+        self.controls: list[Row] = []
+        self._rows: dict[Key, Row] = {}
+        self._tested: set[tuple[Key, Part]] = set()
+
+    def of_trigger(self, trigger: Trigger, part: Part) -> Row:
+        """Return a trigger's row, to fill the cells of one part."""
+        kind = LATCHES if trigger.is_latching else PAUSES
+        return self._row((trigger.name, False), kind, trigger.text, part)
+
+    def of_rule(self, name: str, part: Part) -> Row:
+        """Return a rule's row, to fill the cells of one part."""
+        return self._row((name, True), REFUSES, " ".join(RULES[name].refuses.split()), part)
+
+    def write(self, everything: Iterable[Key], commit: str, path: Path = OUT) -> None:
+        """Write a row for each of these controls: what was tested now, and of an older table what was not.
+
+        What was tested now and failed stays empty, whatever an older table says. A row with anything old
+        in it bears the old time and commit.
         """
-        known = list(names)
-        self.tested_at, self.commit = now_text(), commit
-        mine = {(row.name, row.kind == REFUSES): row for row in self.controls}
-        for row in self.controls:
-            row.tested_at, row.commit = self.tested_at, commit
-        for row in _older(path):
-            mine.setdefault((row.name, row.kind == REFUSES), row)
-        self.controls = [mine[key] for key in known if key in mine]
+        now, older = now_text(), _older(path)
+        for key, row in self._rows.items():
+            row.tested_at, row.commit = now, commit
+            if (before := older.get(key)) is not None:
+                self._keep(key, row, before)
+        found = older | self._rows
+        self.controls = [found[key] for key in everything if key in found]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        written = Written(tested_at=now, commit=commit, controls=self.controls)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n")
 
     def lines(self) -> list[str]:
-        """Return the table for a terminal."""
+        """Return the table for a terminal, as it was written."""
         head = ("control", "", "closed ms", "of ms", "at", "mutation", "unit file")
         rows = [head] + [
             (
@@ -113,17 +128,29 @@ class Table(msgspec.Struct, kw_only=True):
             for row, text in zip(rows, texts, strict=True)
         ]
 
+    def _row(self, key: Key, kind: str, text: str, part: Part) -> Row:
+        self._tested.add((key, part))
+        return self._rows.setdefault(key, Row(name=key[0], kind=kind, text=text))
+
+    def _keep(self, key: Key, row: Row, before: Row) -> None:
+        for part in Part:
+            if (key, part) not in self._tested:
+                for cell in part.value:
+                    setattr(row, cell, getattr(before, cell))
+                row.tested_at, row.commit = before.tested_at, before.commit
+
 
 def now_text() -> str:
     """Return the wall clock, UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _older(path: Path) -> list[Row]:
+def _older(path: Path) -> dict[Key, Row]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Table).controls
+        rows = msgspec.json.decode(path.read_bytes(), type=Written).controls
     except (OSError, msgspec.DecodeError):
-        return []
+        return {}
+    return {(row.name, row.kind == REFUSES): row for row in rows}
 
 
 def _cell(value: float | None) -> str:

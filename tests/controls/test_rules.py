@@ -27,7 +27,7 @@ from libs.common.messages.execution import AuditExecV1, Purpose
 from libs.common.messages.orders import ConfirmationV1, ConfirmStatus, PlaceAskV1
 from libs.common.risk.registry import RULES
 from tests.controls.harness import BOUND_MS
-from tests.controls.table import Row, Table
+from tests.controls.table import Part, Row, Table
 from tests.support.bus import ENV
 from tests.support.eventually import eventually
 from tests.support.executor_builders import LIMITS, a_quote
@@ -135,7 +135,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
 @pytest.mark.parametrize("name", list(RULES))
 async def test_refused_at_the_executors_gate(name: str, scene: Scene, table: Table) -> None:
     async with scene.holding(name):
-        await _refuse(name, scene, table.of_rule(name))
+        await _refuse(name, scene, table.of_rule(name, Part.SYSTEM))
 
 
 async def _refuse(name: str, scene: Scene, row: Row) -> None:

@@ -74,10 +74,17 @@ class Watch:
 
     # Answers -----------------------------------------------------------------------------------------
 
-    def gate_closed_s(self) -> float | None:
-        """Return when the executor's gate was first known to be closed, by its own word; None while open."""
-        closed = [seen.at_s for seen in self.gate if seen.what.state != "running"]
-        return min(closed, default=None)
+    def gate_closed_s(self, text: str) -> float | None:
+        """Return when the executor's gate first said that it is closed for this reason; None while it is not.
+
+        A gate that other conditions closed before proves nothing about the one that is looked at.
+        """
+        closed = (
+            seen.at_s
+            for seen in self.gate
+            if seen.what.state != "running" and any(text in reason for reason in seen.what.reasons)
+        )
+        return next(closed, None)
 
     def permit_closed(self) -> Seen | None:
         """Return the riskguard's first closed permit."""
