@@ -253,6 +253,10 @@ class TruthWorld:
         """Return our cash as the exchange really has it."""
         return sum(self.pit.venue.accounts[US].cash_e6.values())
 
+    def lag(self, seconds: float) -> None:
+        """Let the venue answer its reads this late."""
+        self.pit.venue.set_read_lag(round(seconds * NS_PER_S), self.pit.now_ns)
+
     # Channels --------------------------------------------------------------------------------------
 
     def pump(self) -> None:
@@ -361,14 +365,13 @@ class TruthWorld:
 
     def listing(self, fills_from_ms: int | None) -> Listing:
         """Return what the venue's REST face would answer now, through its bodies and our parser of them."""
-        venue, account = self.pit.venue, self.pit.venue.accounts[US]
-        resting = [order for order in account.orders.values() if order.is_resting]
+        venue, account, now_ns = self.pit.venue, self.pit.venue.accounts[US], self.pit.now_ns
+        shown = venue.floor.reads
+        resting = [order for order in shown.orders(account, now_ns) if order.is_resting]
         since_s = 0 if fills_from_ms is None else fills_from_ms // 1_000
-        fills = [fill for fill in account.fills if fill.venue_ns // NS_PER_S >= since_s]
-        reads = [
-            r for r in venue.floor.reads.positions(account, self.pit.now_ns) if not r.position.is_settled
-        ]
-        cash_e6 = dict(account.cash_e6)
+        fills = [fill for fill in shown.fills(account, now_ns) if fill.venue_ns // NS_PER_S >= since_s]
+        reads = [read for read in shown.positions(account, now_ns) if not read.position.is_settled]
+        cash_e6 = dict(shown.cash_e6(account, now_ns))
         return Listing(
             started_ms=self.now_ms,
             started_ns=self.now_ns,

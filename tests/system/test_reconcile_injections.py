@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from libs.common.messages.risk import DriftV1
+from services.reconciler.config import Timing
 from tests.support.truth_injections import INJECTIONS, MENDED_IN_PLACE, Expected, Injection
 from tests.support.truth_world import TruthWorld
 
@@ -108,3 +109,36 @@ def test_a_thousand_random_injections_are_all_found_within_two_cycles(
     assert slowest.seconds <= TWO_CYCLES_S
     record_property("slowest", f"{slowest.name} {slowest.seconds} s")
     record_property("comparisons", str(Counter(one.comparisons for one in found)))
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 0.36, 1.0, 1.9])
+def test_honest_trading_behind_lagging_reads_is_never_called_a_lie(lag_s: float) -> None:
+    """The venue lists what it did 0.36 s late; asking again after a second must not make that a drift."""
+    for seed in range(8):
+        world = TruthWorld(random.Random(seed))
+        world.lag(lag_s)
+        for _ in range(12):
+            world.trade_honestly(5)
+            assert not [result.drifts for result in world.results if result.drifts], (seed, world.drifts)
+        world.run(30)
+        assert world.is_open(), (seed, world.core.permit(world.now_ns))
+        assert not world.halts
+        assert not world.alerts
+
+
+def test_reads_that_fall_behind_for_a_while_close_the_permit_and_halt_nothing() -> None:
+    alerts = 0
+    for seed in range(8):
+        world = TruthWorld(random.Random(seed), timing=Timing(recovery_ms=5_000, cycle_ms=2_000))
+        world.run(12)
+        for _ in range(4):
+            world.trade_honestly(4)
+            world.lag(5)
+            world.trade_honestly(8)
+            world.lag(0)
+            world.run(25)
+            assert world.is_open(), (seed, world.core.permit(world.now_ns))
+        assert not world.halts, (seed, world.halts)
+        alerts += len(world.alerts)
+        assert {alert.fields["odd_one_out"] for alert in world.alerts} <= {"listing", ""}, seed
+    assert alerts, "nobody noticed anything, so nothing was shown"

@@ -24,6 +24,7 @@ from services.reconciler.core.settle import explained_positions
 from services.reconciler.core.witness import SILENT, FillKey, Name, is_ours_in
 
 _MS = 1_000_000
+_LISTING = frozenset({Name.LISTING.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,21 +204,26 @@ def _by_fills(
 ) -> Difference:
     """Return a position on which two differ and the third is silent, with the one that the fills gainsay."""
     market = difference.market
-    if difference.kind is not Kind.POSITION or difference.odd_one_out or _is_disputed(market, found):
+    if difference.kind is not Kind.POSITION or difference.odd_one_out:
         return difference
-    final_e2 = _final_e2(listed, young, market)
-    wrong = [name for name, says in positions.items() if says.get(market, final_e2) != final_e2]
-    return replace(difference, odd_one_out=wrong[0].value) if len(wrong) == 1 else difference
+    liars = _liars(market, found)
+    if not liars:
+        final_e2 = _final_e2(listed, young, market)
+        liars = {name.value for name, says in positions.items() if says.get(market, final_e2) != final_e2}
+    elif liars != _LISTING:
+        return difference
+    return replace(difference, odd_one_out=liars.pop()) if len(liars) == 1 else difference
 
 
 def _of_listing(proof: Difference, found: Sequence[Difference]) -> Difference:
-    """Return the proof with the listing named: fills that nobody disputes speak against its quantity."""
-    return proof if _is_disputed(proof.market, found) else replace(proof, odd_one_out=Name.LISTING.value)
+    """Return the proof with the listing named: fills that no other disputes speak against its quantity."""
+    is_alone = _liars(proof.market, found) <= _LISTING
+    return replace(proof, odd_one_out=Name.LISTING.value) if is_alone else proof
 
 
-def _is_disputed(market: str, found: Sequence[Difference]) -> bool:
-    """Return whether the witnesses differ about a fill of this market, or of any for an empty one."""
-    return any(one.kind is Kind.FILL and market in ("", one.market) for one in found)
+def _liars(market: str, found: Sequence[Difference]) -> set[str]:
+    """Return who stands alone about fills of this market, or of any market for an empty name."""
+    return {one.odd_one_out for one in found if one.kind is Kind.FILL and market in ("", one.market)}
 
 
 def _cash_proof(
