@@ -35,7 +35,13 @@ from tests.support.nats_server import NatsServer, free_port, plain_config
 from tests.support.resumes import a_resume
 from tests.support.valkey_server import ValkeyServer
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1_200)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(1_200),
+    # Connections are cut in the middle of everything, and the client leaves their sockets to the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 OPS: Final = ("stop", "wipe_valkey", "lose_nats", "restore_nats", "restart")
 RUNS: Final = 200

@@ -222,3 +222,43 @@ def test_permit_of_somebody_who_has_not_seen_our_epoch_is_no_permit() -> None:
 
 def replace_permit(old: PermitV1) -> PermitV1:
     return msgspec.structs.replace(old, counter=old.counter + 1, epoch=2)
+
+
+def a_permit(desk: Desk, *, sent_ms: int, counter: int = 1) -> None:
+    """Let risk's permit arrive now, sent by its issuer's clock at that time."""
+    permit = PermitV1(
+        issuer="risk", boot="c", counter=counter, account="main", is_open=True, epoch=1, sent_ms=sent_ms
+    )
+    assert desk.engine.account.gate.on_permit("risk", permit, desk.now.ns, desk.now.ms)
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "reason"),
+    [
+        (2_000, ""),
+        (2_001, "permit_risk_old"),
+        (-2_000, ""),
+        (-2_001, "permit_risk_from_the_future"),
+    ],
+)
+def test_permit_is_as_old_as_its_issuer_says_where_that_is_older_than_its_arrival(
+    late_ms: int, reason: str
+) -> None:
+    desk = a_desk()
+    a_permit(desk, sent_ms=desk.now.ms - late_ms)
+    assert reasons(desk) == ([reason] if reason else [])
+
+
+def test_permit_sent_in_our_future_lasts_no_longer_than_from_its_arrival() -> None:
+    desk = a_desk()
+    a_permit(desk, sent_ms=desk.now.ms + 1_500)
+    assert "permit_risk_old" not in reasons(desk, after_s=2.0)
+    assert "permit_risk_old" in reasons(desk, after_s=2.001)
+
+
+def test_next_permit_of_a_clock_that_was_set_right_opens_again() -> None:
+    desk = a_desk()
+    a_permit(desk, sent_ms=desk.now.ms - 60_000)
+    assert reasons(desk) == ["permit_risk_old"]
+    a_permit(desk, sent_ms=desk.now.ms, counter=2)
+    assert reasons(desk) == []
