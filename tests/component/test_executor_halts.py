@@ -37,14 +37,14 @@ def a_halt(scope: ScopeKind, key: str, level: GateState = GateState.HALTED) -> b
     return encode(HaltV1(reason="test", scope=scope, scope_key=key, level=level))
 
 
-async def verified(executor: Executor, scope: str) -> None:
+async def verified(executor: Executor, scope: str, within_s: float = 5) -> None:
     """Wait for a ladder of this scope whose listings came back empty."""
 
     def is_so() -> bool:
         ladder = executor.app._killer.last
         return ladder is not None and ladder.reach.name == scope and ladder.is_verified
 
-    await eventually(is_so, 5, what=f"a verified halt of {scope}")
+    await eventually(is_so, within_s, what=f"a verified halt of {scope}")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,21 @@ async def test_sick_shard_keeps_its_halt_unverified_until_it_heals(world: World)
 
     await world.exchange.sim("sick", {"shards": []})
     await verified(executor, "account")
+    assert await world.resting() == []
+
+
+async def test_halt_is_verified_by_a_venue_that_is_slower_than_a_listing_may_be_at_first(
+    world: World,
+) -> None:
+    executor = await world.start()
+    await world.target(BID, ASK)
+    await world.until_resting(2)
+    await world.exchange.sim("distance", {"ms_min": 1_400, "ms_max": 1_400, "read_lag_s": LAG_S})
+
+    await world.halt()
+    await verified(executor, "account", within_s=15)
+    assert executor.gauge("halt_unverified_shards") == 0
+    await world.exchange.sim("distance", {"ms_min": 0, "ms_max": 0, "read_lag_s": LAG_S})
     assert await world.resting() == []
 
 

@@ -33,6 +33,9 @@ _BURST_TRIES = 8
 _LISTING_S = 1.0
 _LISTING_BESIDE_S = 0.12
 _LISTINGS_MAX = 3
+_PATIENCE_MAX = 8
+"""How much longer a listing may take after failures, and how much more seldom it is asked beside: a venue
+that needs two seconds for it would else be asked ever more and never be heard."""
 _LOOK_S = 0.02
 _CANCEL_ITEMS = 20
 _FIRST_PAGE = 200
@@ -188,7 +191,7 @@ class Killer:
         """Read the shard's listing once; return whether the ladder may look again at once."""
         # Where all must go the first page tells; else what may stay is on it too.
         most = _FIRST_PAGE if walk.groups else None
-        found = await self._first_listing(walk.shard, most)
+        found = await self._first_listing(walk, most)
         if found is None:
             walk.on_failure()
             return False
@@ -197,7 +200,7 @@ class Killer:
         left = [one for one in told if reach.must_go(one)]
         if not left and not is_all:
             # A first page full of other people's orders says nothing of the pages behind it.
-            found = await self._first_listing(walk.shard, None)
+            found = await self._first_listing(walk, None)
             if found is None:
                 walk.on_failure()
                 return False
@@ -209,17 +212,21 @@ class Killer:
             await self._cancel(walk, cancels)
         return bool(cancels)
 
-    async def _first_listing(self, shard: int, most: int | None) -> tuple[list[VenueOrder], Now] | None:
+    async def _first_listing(
+        self, walk: ShardLadder, most: int | None
+    ) -> tuple[list[VenueOrder], Now] | None:
         """Return the first listing to be answered and when it began, or None; slow ones are asked beside."""
         under_way: set[asyncio.Task[tuple[list[VenueOrder], Now] | None]] = set()
         failures, loop = 0, asyncio.get_running_loop()
-        deadline = loop.time() + _LISTING_S
+        patience = min(1 << min(walk.failures, 8), _PATIENCE_MAX)
+        until_s = _LISTING_S * patience
+        deadline = loop.time() + until_s
         try:
             while loop.time() < deadline:
                 for _ in range(_wanted(failures, len(under_way), _LISTINGS_MAX)):
-                    under_way.add(asyncio.create_task(self._listing(shard, most)))
+                    under_way.add(asyncio.create_task(self._listing(walk.shard, most, until_s)))
                 done, under_way = await asyncio.wait(
-                    under_way, timeout=_LISTING_BESIDE_S, return_when=asyncio.FIRST_COMPLETED
+                    under_way, timeout=_LISTING_BESIDE_S * patience, return_when=asyncio.FIRST_COMPLETED
                 )
                 for answer in [task.result() for task in done]:
                     if answer is not None:
@@ -231,10 +238,12 @@ class Killer:
             for task in under_way:
                 task.cancel()
 
-    async def _listing(self, shard: int, most: int | None) -> tuple[list[VenueOrder], Now] | None:
+    async def _listing(
+        self, shard: int, most: int | None, until_s: float
+    ) -> tuple[list[VenueOrder], Now] | None:
         began = self._now()
         try:
-            async with asyncio.timeout(_LISTING_S):
+            async with asyncio.timeout(until_s):
                 return await self._reader.resting(shard, most=most), began
         except (VenueError, TimeoutError):
             return None
