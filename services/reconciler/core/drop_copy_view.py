@@ -44,6 +44,8 @@ class DropCopyView:
     _orders: dict[str, tuple[VenueOrder, int, int]] = field(default_factory=dict)
     """Key to (order, arrival of its first message, arrival of its newest)."""
     _ended: dict[str, int] = field(default_factory=dict)
+    _untold: dict[str, None] = field(default_factory=dict)
+    """Orders whose status the venue calls unknown: the feed has no opinion of them."""
     _fills: dict[FillKey, VenueFill] = field(default_factory=dict)
     _positions: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -137,6 +139,7 @@ class DropCopyView:
                 unsure.add(key)
             elif newest_ns > cutoff_ns:
                 moving.add(key)
+        unsure.update(self._untold)
         unsure.update(key for key, ended_ns in self._ended.items() if ended_ns > cutoff_ns)
         unsure.update(
             key
@@ -163,6 +166,13 @@ class DropCopyView:
 
     def _on_order(self, order: VenueOrder, now_ns: int) -> None:
         key = order_key(order.client_order_id, order.order_id)
+        self._untold.pop(key, None)
+        if order.status is VenueOrderStatus.UNKNOWN:
+            self._orders.pop(key, None)
+            self._untold[key] = None
+            while len(self._untold) > _ENDED_MAX:
+                self._untold.pop(next(iter(self._untold)))
+            return
         if order.status is VenueOrderStatus.RESTING:
             if key not in self._ended:
                 first_ns = self._orders[key][1] if key in self._orders else now_ns
@@ -177,6 +187,7 @@ class DropCopyView:
         self.connected_ms = None
         self._orders.clear()
         self._ended.clear()
+        self._untold.clear()
         self._positions.clear()
 
 

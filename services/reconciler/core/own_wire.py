@@ -112,7 +112,7 @@ _ERROR: Final = msgspec.json.Decoder(ErrorContent)
 _FILL: Final = msgspec.json.Decoder(FillContent)
 _ORDER: Final = msgspec.json.Decoder(OrderContent)
 _POSITION: Final = msgspec.json.Decoder(PositionContent)
-_STATUSES: Final = {word.value: word for word in VenueOrderStatus if word is not VenueOrderStatus.UNKNOWN}
+_STATUSES: Final = {word.value: word for word in VenueOrderStatus}
 _BOOK_SIDES: Final = {"bid": Side.BID, "ask": Side.ASK}
 _OUTCOMES: Final = {"yes": Side.BID, "no": Side.ASK}
 

@@ -472,3 +472,16 @@ def test_a_reading_that_failed_is_tried_again_soon_and_then_once_a_cycle() -> No
             tried.append(second)
             scene.core.on_read_failed("VenueUnavailable: timeout", now)
     assert tried == [0, 1, 2, 3, 4, 14, 24]
+
+
+def test_an_order_whose_status_the_feed_calls_unknown_is_left_to_the_other_two() -> None:
+    scene = Scene()
+    scene.core.on_order(order_event(1), 11, scene.now)
+    scene.core.on_feed(OwnOrder(venue_order(1)), scene.now)
+    scene.core.on_feed(OwnOrder(venue_order(1, status=VenueOrderStatus.UNKNOWN)), scene.now)
+    for _ in range(3):
+        assert scene.cycle(orders=(venue_order(1, updated_ms=NOW_MS),)).drifts == ()
+    scene.core.on_feed(OwnOrder(venue_order(1, price_e4=9_000)), scene.now)
+    for _ in range(3):
+        result = scene.cycle(orders=(venue_order(1, updated_ms=NOW_MS),))
+    assert [drift.odd_one_out for drift in result.drifts] == ["drop_copy"]
