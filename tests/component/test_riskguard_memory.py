@@ -131,6 +131,33 @@ async def test_a_record_that_cannot_be_read_closes_the_permit_until_it_can(scene
         assert gauge(app, "high_water_e6") == 0
 
 
+async def test_a_record_of_today_behind_one_that_cannot_be_read_is_used(scene: Scene) -> None:
+    async with scene.guard() as app:
+
+        async def is_stored() -> bool:
+            return await scene.stored() is not None
+
+        await eventually(is_stored, 10)
+        day_ms = (await scene.stored() or pytest.fail("no record")).day_ms
+        del app
+    state = RiskStateV1(
+        account=ACCOUNT,
+        day_ms=day_ms,
+        high_water_e6=77,
+        open_marks=(),
+        shards=(),
+        total_high_e6=None,
+        moves_since_ms=0,
+        moves_used=(),
+        as_of_ns=0,
+    )
+    await scene.bus.append(STATE, encode(state), msg_id="today")
+    await scene.bus.append(STATE, b"no such record", msg_id="garbage")
+    async with scene.guard() as app:
+        await eventually(lambda: gauge(app, "high_water_e6") == 77)
+        assert app.status().counters["malformed"] == 1
+
+
 async def test_money_that_is_moved_is_no_drop_and_money_that_is_traded_away_is(scene: Scene) -> None:
     """A withdrawal, a transfer and its arrival, a restart between; then a fall of the price."""
     async with scene.guard() as app:

@@ -323,6 +323,12 @@ class RiskguardCore:
             effects.append(self._read(now_ns))
         return effects
 
+    def on_stop(self, now_ns: int, now_ms: int) -> list[Effect]:
+        """Return what is still to be stored before the process ends."""
+        balances = self.areas.money.balances
+        state = self.memory.due(self.account_id, self.account, balances, now_ns, now_ms, is_last=True)
+        return [] if state is None else [Remember(state)]
+
     def on_manual_halt(self, halt: HaltV1, now_ns: int) -> list[Effect]:
         """Halt because somebody asked this service to."""
         return self._halt(halt, now_ns, "RISK_HALT")

@@ -57,12 +57,28 @@ class Memory:
         return True
 
     def due(
-        self, account_id: str, account: Account, balances: Balances, now_ns: int, now_ms: int
+        self,
+        account_id: str,
+        account: Account,
+        balances: Balances,
+        now_ns: int,
+        now_ms: int,
+        *,
+        is_last: bool = False,
     ) -> RiskStateV1 | None:
-        """Return what is to be stored now, or None: nothing changed, or something was stored just now."""
+        """Return what is to be stored now, or None: nothing changed, or something was stored just now.
+
+        Args:
+            account_id: Whose.
+            account: Our own reading.
+            balances: The account's money.
+            now_ns: Monotonic.
+            now_ms: Wall clock.
+            is_last: The process ends: there is no later.
+        """
         if not self.is_read or account.read_ns is None:
             return None
-        if self._stored_ns is not None and now_ns - self._stored_ns < _PAUSE_NS:
+        if not is_last and self._stored_ns is not None and now_ns - self._stored_ns < _PAUSE_NS:
             return None
         marks = (account.opening.of(market) for market in sorted(account.held_at_opening()))
         state = RiskStateV1(

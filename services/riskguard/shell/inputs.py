@@ -7,6 +7,7 @@ one exception: a halt is a halt whatever it says.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
@@ -104,8 +105,7 @@ class Inputs:
         decoder, subject = WireDecoder(RiskStateV1), self._subjects.of("risk.state", self._core.account_id)
         while True:
             try:
-                newest = await self._bus.last(subject)
-                state = None if newest is None else decoder.decode(newest.data)
+                state = await self._stored_state(decoder, subject)
             except (BusError, MalformedMessage) as e:
                 self._log.once("state_unreadable", "BUS_ERROR", str(e), level="ERROR")
                 self._perform(self._core.on_memory_unreadable(str(e)))
@@ -113,6 +113,29 @@ class Inputs:
                 continue
             self._perform(self._core.on_memory(state))
             return
+
+    async def _stored_state(self, decoder: WireDecoder[RiskStateV1], subject: str) -> RiskStateV1 | None:
+        """Return the newest state, or the one before it of the same day where the newest cannot be read.
+
+        Raises:
+            BusError: The stream did not answer.
+            MalformedMessage: What was stored today cannot be read, and nothing else of today is there.
+        """
+        newest = await self._bus.last(subject)
+        if newest is None:
+            return None
+        try:
+            return decoder.decode(newest.data)
+        except MalformedMessage as e:
+            self._count_malformed(newest, "RiskStateV1", e)
+            today_ms, found = self._core.account.day_ms, None
+            async for message in self._bus.read(subject):
+                with contextlib.suppress(MalformedMessage):
+                    found = decoder.decode(message.data)
+            is_of_today = found is not None and found.day_ms == today_ms
+            if not is_of_today and _ms(newest) >= today_ms:
+                raise
+            return found
 
     async def control(self) -> None:
         """Follow the control stream for ever, and check every few seconds that nothing was missed.

@@ -145,6 +145,11 @@ class RiskguardApp:
         self._outputs.stopping = reason
         with contextlib.suppress(BusError):
             await self._outputs.permit()
+        self._perform(self._core.on_stop(self._mono(), self._wall_ms()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RETRY_S):
+                while self._state is not None:  # noqa: ASYNC110 - one look at a field, for a second at most
+                    await asyncio.sleep(_LANE_LOOK_S)
         # Without a bus nobody would start us again in time: what rests is taken out first.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LANE_S):

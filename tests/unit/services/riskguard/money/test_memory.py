@@ -129,6 +129,25 @@ def test_it_is_stored_when_it_changed_and_at_most_once_a_second() -> None:
     assert states[-1][1] == core.account.high_water_e6 > 0
 
 
+def test_what_changed_within_the_last_second_is_stored_when_the_process_ends() -> None:
+    core = running_guard()
+
+    def win(number: int) -> None:
+        for name, side, price_e4 in ((f"b{number}", Side.BID, 4_000), (f"s{number}", Side.ASK, 4_500)):
+            fill = venue_fill(name, side=side, price_e4=price_e4, venue_ms=NOW_MS + number)
+            core.on_feed(OwnFill(fill), 2 * S)
+
+    win(1)
+    first = stored(core.on_tick(2 * S, NOW_MS))
+    win(2)
+    assert stored(core.on_tick(2 * S + 1, NOW_MS)) is None
+    last = stored(core.on_stop(2 * S + 2, NOW_MS))
+    assert first is not None
+    assert last is not None
+    assert (first.high_water_e6, last.high_water_e6) == (50_000, 100_000)
+    assert stored(core.on_stop(2 * S + 3, NOW_MS)) is None, "once"
+
+
 def test_until_it_is_read_the_permit_is_closed_and_no_half_known_day_halts() -> None:
     core = guard(limits=limits(daily_loss_e6=1))
     core.account.begin_day_if_due(NOW_MS, 0)
