@@ -38,6 +38,8 @@ KEYS: Final = {
     "riskguard": "riskguard",
 }
 """Key at the venue by service; strategy has none."""
+_MANY_STARTS: Final = {"riskguard__LIMITS__HEALTH__BOOTS_MAX": "1000000"}
+"""Dying and starting by the dozen is what these worlds are for; elsewhere it is a runaway, and halts."""
 _READY_S: Final = 60.0
 _CALM_S: Final = 1.0
 _POLL_S: Final = 0.02
@@ -215,7 +217,9 @@ async def kill_world(folder: Path, **told: str) -> AsyncIterator[KillWorld]:
         stack.push_async_callback(simexchange.end)
         venue = await _venue_of(venue_file, simexchange)
         services = {
-            name: ServiceProcess(name, folder, config | _told(name, folder, nats, venue) | _own(name, told))
+            name: ServiceProcess(
+                name, folder, config | _told(name, folder, nats, venue) | _own(name, _MANY_STARTS | told)
+            )
             for name in SERVICES
         }
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=10, trust_env=False))
