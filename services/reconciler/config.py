@@ -24,8 +24,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         escalate_cycles: An orphan or a ghost that outlives this many comparisons halts.
         executor_silence_ms: Without a renewal for this long the executor's word is history, not evidence.
         recovery_ms: A new epoch has this long to agree for the first time before a difference halts.
-        listing_lag_ms: A listing that two others contradict, and a balance that nothing explains, halt after
-            this time; the permit is closed as soon as they count.
+        halt_after_ms: What halts does so once it has lasted so long; the alert comes and the permit closes as
+            soon as it counts.
         in_flight_ms: An order on its way for longer than this is one that the executor does not know.
     """
 
@@ -38,7 +38,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     escalate_cycles: Annotated[int, msgspec.Meta(ge=2, le=100)] = 6
     executor_silence_ms: Annotated[int, msgspec.Meta(ge=1_000, le=60_000)] = 4_000
     recovery_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 60_000
-    listing_lag_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 10_000
+    halt_after_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 10_000
     in_flight_ms: Annotated[int, msgspec.Meta(ge=1_000, le=300_000)] = 15_000
 
 

@@ -48,5 +48,5 @@ def patience(timing: Timing) -> Patience:
         executor_silence_ns=timing.executor_silence_ms * _MS,
         recovery_ns=timing.recovery_ms * _MS,
         in_flight_ns=timing.in_flight_ms * _MS,
-        listing_lag_ns=timing.listing_lag_ms * _MS,
+        halt_after_ns=timing.halt_after_ms * _MS,
     )

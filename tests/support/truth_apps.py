@@ -44,6 +44,7 @@ QUICK = recon_config.Timing(
     cycle_min_ms=100,
     settle_ms=200,
     confirm_ms=200,
+    halt_after_ms=500,
     executor_silence_ms=3_000,
     recovery_ms=1_000,
 )

@@ -41,6 +41,8 @@ class Expected:
     @property
     def halts_in_time(self) -> bool:
         """Return whether it must halt once it has lasted a cycle longer."""
+        if self.kind == "fill":
+            return self.odd_one_out == EXECUTOR
         return self.kind in ("position", "cash") and self.odd_one_out != DROP_COPY
 
 
@@ -257,14 +259,14 @@ def executor_mistakes_position(world: TruthWorld) -> Expected:
     """The executor claims a position that is not there, or another than is."""
     market, off_e2 = world.chance.choice(world.markets), world.chance.choice((-100, 1, 250))
     world.executor_lens = _claims(market, lambda qty_e2: qty_e2 + off_e2)
-    return Expected("position", EXECUTOR, market, ("halt",))
+    return Expected("position", EXECUTOR, market, ("alert",))
 
 
 def executor_denies_position(world: TruthWorld) -> Expected:
     """The executor says flat where the venue holds something."""
     market = _held(world)
     world.executor_lens = _claims(market, lambda _: 0)
-    return Expected("position", EXECUTOR, market, ("close",))
+    return Expected("position", EXECUTOR, market, ("alert",))
 
 
 def feed_mistakes_position(world: TruthWorld) -> Expected:
@@ -305,7 +307,7 @@ def executor_keeps_settled_position(world: TruthWorld) -> Expected:
     held_e2 = world.position_e2(market)
     world.executor_lens = _claims(market, lambda _: held_e2)
     world.settle(market, world.chance.choice(("yes", "no")))
-    return Expected("position", EXECUTOR, market, ("halt",))
+    return Expected("position", EXECUTOR, market, ("alert",))
 
 
 def listing_keeps_settled_position(world: TruthWorld) -> Expected:
@@ -445,7 +447,7 @@ def _executor_fill(world: TruthWorld, change: Callable[[FillV1], Iterable[FillV1
         change(told) if isinstance(told, FillV1) and told.client_order_id == name else (told,)
     )
     order = world.filled(client_order_id=name)
-    return Expected("fill", EXECUTOR, order.order_id, ("halt",))
+    return Expected("fill", EXECUTOR, order.order_id, ("alert",))
 
 
 def _feed_fill(world: TruthWorld, change: Callable[[Any], Iterable[Any]]) -> Expected:

@@ -26,7 +26,7 @@ PATIENCE = Patience(
     executor_silence_ns=4 * S,
     recovery_ns=60 * S,
     in_flight_ns=15 * S,
-    listing_lag_ns=10 * S,
+    halt_after_ns=10 * S,
 )
 
 

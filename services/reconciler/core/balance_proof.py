@@ -21,15 +21,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from libs.common.kalshi.model import VenueBalance
+from libs.common.kalshi.model import VenueBalance, VenueFunding
 from services.reconciler.core.cash import Event, Sums
 from services.reconciler.core.funding import FundingBook, Shift, possible
 
 ALL_SHARDS: Final = -2
 """Stands for the account as a whole where shards cannot be told apart."""
 _READINGS_MAX: Final = 1_024
-"""Up to here every combination is tried; above, entry by entry."""
-_PASSES_MAX: Final = 8
+"""Up to here every combination is tried; above, deposits are placed together."""
 
 _Place = Callable[[int], int]
 """From a shard to where its money is proven: itself, or the account as a whole."""
@@ -64,14 +63,15 @@ class _Shard:
 
     change_e6: int
     explained_e6: Sequence[int]
-    newest_e6: int
+    newest_first: Sequence[int]
+    """The same sums, that of all events first."""
 
     def residual_e6(self, shifted_e6: int) -> int:
         """Return the smallest difference; of two equal ones that to all events."""
         wanted_e6 = self.change_e6 - shifted_e6
         at = bisect.bisect_left(self.explained_e6, wanted_e6)
         near = [wanted_e6 - one for one in self.explained_e6[max(0, at - 1) : at + 1]]
-        near.append(wanted_e6 - self.newest_e6)
+        near.append(wanted_e6 - self.newest_first[0])
         return min(reversed(near), key=abs)
 
 
@@ -111,20 +111,33 @@ def prove_balance(  # noqa: PLR0917 - all that is known of the money
     changes = {shard: now.get(shard, 0) - began.get(shard, 0) for shard in places}
     shards = {
         shard: _Shard(
-            changes[shard] + opened[shard] - booked[shard], sorted(explained[shard]), explained[shard][-1]
+            changes[shard] + opened[shard] - booked[shard], sorted(explained[shard]), explained[shard][::-1]
         )
         for shard in sorted(places)
     }
     moves = [[_moved(shift, place) for shift in shifts] for shifts in choices]
+    # Without its breakdown a balance decides nothing about shards.
+    decides = is_split == bool(genesis.by_shard)
+    done = [entry.is_final and entry.noticed_ms < cutoff_ms for entry in open_entries]
+    if math.prod(len(shifts) for shifts in choices) > _READINGS_MAX:
+        crowd = [
+            n for n, entry in enumerate(open_entries) if done[n] and isinstance(entry.record, VenueFunding)
+        ]
+        together = _together(shards, moves, crowd)
+        if together is None:
+            residuals = _residuals(shards, moves, [len(shifts) - 1 for shifts in choices])
+            return BalanceProof(residuals, changes)
+        if decides:
+            fundings.book_all([open_entries[n] for n in crowd], [choices[n][-1] for n in crowd], together)
+        return BalanceProof(dict.fromkeys(shards, 0), changes)
     readings = _best(shards, moves)
     residuals = _residuals(shards, moves, readings[0])
-    # Without its breakdown a balance decides nothing about shards.
-    if not any(residuals.values()) and is_split == bool(genesis.by_shard):
+    if not any(residuals.values()) and decides:
         for number, entry in enumerate(open_entries):
             fitting = {reading[number] for reading in readings}
             first = min(fitting)
             is_one = all(moves[number][at] == moves[number][first] for at in fitting)
-            if entry.is_final and entry.noticed_ms < cutoff_ms and is_one:
+            if done[number] and is_one:
                 fundings.book(entry, choices[number][max(fitting)])
     return BalanceProof(residuals, changes)
 
@@ -149,8 +162,6 @@ def _explained(
 
 def _best(shards: Mapping[int, _Shard], choices: Sequence[Sequence[_Moves]]) -> list[tuple[int, ...]]:
     """Return the readings of all entries that leave least, as places in the choices, the likeliest first."""
-    if math.prod(len(shifts) for shifts in choices) > _READINGS_MAX:
-        return [_one_by_one(shards, choices)]
     least: int | None = None
     best: list[tuple[int, ...]] = []
     for reading in itertools.product(*(range(len(shifts) - 1, -1, -1) for shifts in choices)):
@@ -162,17 +173,37 @@ def _best(shards: Mapping[int, _Shard], choices: Sequence[Sequence[_Moves]]) -> 
     return best
 
 
-def _one_by_one(shards: Mapping[int, _Shard], choices: Sequence[Sequence[_Moves]]) -> tuple[int, ...]:
-    """Return a good reading of many entries: each moves to where it leaves least, until none moves."""
-    reading = [len(shifts) - 1 for shifts in choices]
-    for _ in range(_PASSES_MAX):
-        before = list(reading)
-        for entry, shifts in enumerate(choices):
-            tried = [[*reading[:entry], at, *reading[entry + 1 :]] for at in range(len(shifts) - 1, -1, -1)]
-            reading = min(tried, key=lambda one: _left(shards, choices, one))
-        if reading == before:
-            break
-    return tuple(reading)
+def _together(
+    shards: Mapping[int, _Shard], choices: Sequence[Sequence[_Moves]], crowd: Sequence[int]
+) -> dict[int, int] | None:
+    """Return what a crowd of entries shifted on each shard together, None if its total does not fit.
+
+    Where each of them landed is not looked for: too many readings would fit. Their total must, to the last
+    unit, under some reading of the other entries and of the young events.
+    """
+    totals = {0}
+    for entry in crowd:
+        totals = {total + sum(moves.values()) for total in totals for moves in choices[entry]}
+        if len(totals) > _READINGS_MAX:
+            return None
+    others = [moves for entry, moves in enumerate(choices) if entry not in set(crowd)]
+    if math.prod(len(moves) for moves in others) > _READINGS_MAX:
+        return None
+    readings = itertools.product(*(reversed(moves) for moves in others))
+    lags = list(
+        itertools.islice(itertools.product(*(s.newest_first for s in shards.values())), _READINGS_MAX)
+    )
+    for reading in readings:
+        moved: dict[int, int] = defaultdict(int)
+        for moves in reading:
+            for shard, amount_e6 in moves.items():
+                moved[shard] += amount_e6
+        left_e6 = sum(one.change_e6 - moved[shard] for shard, one in shards.items())
+        for lag in lags:
+            if left_e6 - sum(lag) in totals:
+                found = zip(shards.items(), lag, strict=True)
+                return {shard: one.change_e6 - moved[shard] - e6 for (shard, one), e6 in found}
+    return None
 
 
 def _left(shards: Mapping[int, _Shard], choices: Sequence[Sequence[_Moves]], reading: Sequence[int]) -> int:

@@ -90,7 +90,7 @@ class Patience:
     executor_silence_ns: int
     recovery_ns: int
     in_flight_ns: int
-    listing_lag_ns: int
+    halt_after_ns: int
 
 
 @dataclass(slots=True)
@@ -354,7 +354,7 @@ class ReconcilerCore:
                 escalate_cycles=self.patience.escalate_cycles,
                 may_halt=self._may_halt(),
                 epoch=self.epoch,
-                is_lag_over=(self._started_ns or 0) - item.first_ns >= self.patience.listing_lag_ns,
+                has_lasted=(self._started_ns or 0) - item.first_ns >= self.patience.halt_after_ns,
             )
             actions[key] = action
             drifts.append(drift_of(difference, action))

@@ -12,7 +12,7 @@ ones once every reading must show it. The balance decides among them
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -101,6 +101,17 @@ class FundingBook:
         """Close an entry: from now on it moved exactly this."""
         entry.booked = shift
         for shard, amount_e6 in shift:
+            self.booked_e6[shard] += amount_e6
+
+    def book_all(
+        self, entries: Sequence[Entry], likely: Sequence[Shift], together_e6: Mapping[int, int]
+    ) -> None:
+        """Close entries whose places are known only together; each counts where it likely landed."""
+        for entry, shift in zip(entries, likely, strict=True):
+            self.book(entry, shift)
+            for shard, amount_e6 in shift:
+                self.booked_e6[shard] -= amount_e6
+        for shard, amount_e6 in together_e6.items():
             self.booked_e6[shard] += amount_e6
 
     def _noticed_ms(self, since_ms: int, started_ms: int) -> int:

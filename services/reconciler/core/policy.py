@@ -14,10 +14,11 @@ words of `Action` do:
   position is listed by ``dora orphans`` until it is resolved.
 * ``halt``: one halt a comparison, naming everything that halts.
 
-Where the listing stands alone, and for money, whose balance is a listing too, the
-alert and the closed permit come at once and the rest once a listing cannot be so
-late any more. Until a new leader has agreed for the first time, or has had its time to recover,
-a difference closes the permit and does not halt.
+The alert and the closed permit come at once, a halt once the difference has lasted
+longer than an overloaded executor's records, or the venue's listings, are ever
+behind; so does whatever rests on the listing's word alone. Until a new leader has
+agreed for the first time, or has had its time to recover, a difference closes the
+permit and does not halt.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ TABLE: Final[Mapping[Kind, Row]] = MappingProxyType(
 
 
 def action_for(
-    ripe: Ripe, *, escalate_cycles: int, may_halt: bool, epoch: int = 0, is_lag_over: bool = True
+    ripe: Ripe, *, escalate_cycles: int, may_halt: bool, epoch: int = 0, has_lasted: bool = True
 ) -> Action:
     """Return what to do about a difference that counts.
 
@@ -91,7 +92,7 @@ def action_for(
         escalate_cycles: Comparisons after which the later action holds.
         may_halt: False while a new leader is still putting its books in order.
         epoch: The present leader's.
-        is_lag_over: Whether it has lasted longer than a listing may be behind.
+        has_lasted: Whether it has lasted longer than records and listings may be behind.
     """
     difference = ripe.difference
     row = TABLE[difference.kind]
@@ -100,7 +101,7 @@ def action_for(
     if difference.kind is Kind.FILL and difference.odd_one_out == Name.LISTING:
         # The venue's own listing is behind its own feed; a real loss shows in positions or cash.
         return Action.ALERT
-    if not is_lag_over and (difference.odd_one_out == Name.LISTING or difference.kind is Kind.CASH):
+    if difference.odd_one_out == Name.LISTING and not has_lasted:
         # The venue's reads contradict its own feed: late, most of the time. Nothing is sent meanwhile.
         return Action.ALERT
     action = row.later if ripe.cycles >= escalate_cycles else row.first
@@ -108,6 +109,8 @@ def action_for(
         action = row.inherited
     if row.unclaimed is not None and is_unclaimed(difference):
         action = row.unclaimed
+    if action in HALTS and not has_lasted:
+        return Action.ALERT
     return action if may_halt else Action.ALERT
 
 

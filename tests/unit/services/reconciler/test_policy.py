@@ -78,15 +78,17 @@ def test_a_listing_that_stands_alone_alerts_at_once_and_acts_when_it_cannot_be_l
     kind: Kind,
 ) -> None:
     alone = Ripe(replace(ORDER, kind=kind, odd_one_out="listing"), 2)
-    early = action_for(alone, escalate_cycles=AFTER, may_halt=True, epoch=2, is_lag_over=False)
+    early = action_for(alone, escalate_cycles=AFTER, may_halt=True, epoch=2, has_lasted=False)
     assert early is Action.ALERT
     assert closes_permit(alone.difference)
-    later = action_for(alone, escalate_cycles=AFTER, may_halt=True, epoch=2, is_lag_over=True)
+    later = action_for(alone, escalate_cycles=AFTER, may_halt=True, epoch=2, has_lasted=True)
     assert later is (Action.ALERT if kind is Kind.FILL else TABLE[kind].first)
 
 
-def test_the_executors_lie_does_not_wait_for_a_listing_and_money_does() -> None:
-    lie = Ripe(replace(ORDER, kind=Kind.FILL), 2)
-    assert action_for(lie, escalate_cycles=AFTER, may_halt=True, is_lag_over=False) is Action.HALT
-    money = Ripe(replace(ORDER, kind=Kind.CASH, odd_one_out=""), 2)
-    assert action_for(money, escalate_cycles=AFTER, may_halt=True, is_lag_over=False) is Action.ALERT
+@pytest.mark.parametrize("kind", list(Kind))
+def test_nothing_halts_before_it_has_lasted_and_a_cancel_does_not_wait(kind: Kind) -> None:
+    lie = Ripe(replace(ORDER, kind=kind), AFTER)
+    assert action_for(lie, escalate_cycles=AFTER, may_halt=True, has_lasted=False) not in HALTS
+    stray = Ripe(replace(ORDER, kind=Kind.ORDERS_ONLY_EXCHANGE), 2)
+    early = action_for(stray, escalate_cycles=AFTER, may_halt=True, epoch=2, has_lasted=False)
+    assert early is Action.CANCEL
