@@ -34,10 +34,10 @@ class Admission:
         refusal = self.verifier.refusal(resume, stored_ms)
         if refusal:
             self._refused.add(sequence)
-        elif now_ms < stored_ms + self.verifier.delay_ms:
+        elif now_ms < self._counts_ms(stored_ms):
             self._waiting[sequence] = (resume, stored_ms)
         else:
-            fold.on_resume(sequence, resume, stored_ms)
+            fold.on_resume(sequence, resume, self._counts_ms(stored_ms))
         return refusal
 
     def release(self, fold: LatchFold, now_ms: int) -> bool:
@@ -45,18 +45,18 @@ class Admission:
         due = [
             sequence
             for sequence, (_, stored_ms) in self._waiting.items()
-            if now_ms >= stored_ms + self.verifier.delay_ms
+            if now_ms >= self._counts_ms(stored_ms)
         ]
         for sequence in due:
             resume, stored_ms = self._waiting.pop(sequence)
-            fold.on_resume(sequence, resume, stored_ms)
+            fold.on_resume(sequence, resume, self._counts_ms(stored_ms))
         return bool(due)
 
     @property
     def waiting(self) -> tuple[tuple[int, ResumeV1, int], ...]:
         """Return what waits: sequence, resume, and when it begins to count, Unix milliseconds."""
-        delay_ms = self.verifier.delay_ms
-        return tuple((at, resume, stored_ms + delay_ms) for at, (resume, stored_ms) in self._waiting.items())
+        waiting = self._waiting.items()
+        return tuple((at, resume, self._counts_ms(stored_ms)) for at, (resume, stored_ms) in waiting)
 
     def limit(self, fold: LimitFold, sequence: int, limit: LimitV1, stored_ms: int) -> tuple[bool, str]:
         """Fold a stored change of a limit in if it counts; return whether it is new, or why it does not.
@@ -82,3 +82,7 @@ class Admission:
         """Forget every sequence: the stream is another one."""
         self._refused.clear()
         self._waiting.clear()
+
+    def _counts_ms(self, stored_ms: int) -> int:
+        """Return when a resume begins to count, and the ramp after it: not while it still waits."""
+        return stored_ms + self.verifier.delay_ms

@@ -42,7 +42,7 @@ class LatchState:
         reason: Why, in the words of the newest halt.
         source: Who halted.
         halts: Every unlifted account-wide or scoped halt, newest first.
-        resumed_ms: When the stream stored the newest resume that lifted a halt of the account, Unix;
+        resumed_ms: When the newest resume that lifted a halt of the account began to count, Unix;
             0 if there was none. A ramp begins there.
         stamps: When the stream stored each halt, in its own words; None was acknowledged and not seen yet.
     """
@@ -158,10 +158,16 @@ class LatchFold:
             if name == source and halt in (None, heard):
                 self._hearings.settled(name, heard, count)
 
-    def on_resume(self, sequence: int, resume: ResumeV1, stored_ms: int = 0) -> None:
-        """Take one stored resume that was verified; sequences judge what it lifts, see :meth:`state`."""
+    def on_resume(self, sequence: int, resume: ResumeV1, counts_ms: int = 0) -> None:
+        """Take one stored resume that was verified; sequences judge what it lifts, see :meth:`state`.
+
+        Args:
+            sequence: Its place in the stream.
+            resume: What it says.
+            counts_ms: When it began to count, Unix: its storing, and where one person signs a delay more.
+        """
         assert sequence > 0, sequence
-        self._resumes[sequence] = (resume, stored_ms)
+        self._resumes[sequence] = (resume, counts_ms)
         self._lifted_known = None
 
     def has_resume(self, sequence: int) -> bool:
@@ -253,7 +259,7 @@ class LatchFold:
         halts = sorted(self._halts)
         nonces: set[str] = set()
         found = _Lifted()
-        for sequence, (resume, stored_ms) in sorted(self._resumes.items()):
+        for sequence, (resume, counts_ms) in sorted(self._resumes.items()):
             if resume.nonce in nonces:
                 continue  # a replay, whatever it names
             nonces.add(resume.nonce)
@@ -262,6 +268,6 @@ class LatchFold:
                 continue
             freed = halts[bisect_left(halts, found.halt_sequence + 1) : before]
             frees_account = any(self._halts[one][1].scope is ScopeKind.ACCOUNT for one in freed)
-            since_ms = stored_ms if frees_account else found.resumed_ms
+            since_ms = counts_ms if frees_account else found.resumed_ms
             found = _Lifted(resume.halt_sequence, sequence, since_ms)
         return found

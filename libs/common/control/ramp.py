@@ -26,7 +26,7 @@ class Ramp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Return the size factor.
 
         Args:
-            resumed_ms: When the stream stored the resume, Unix; 0 is never.
+            resumed_ms: When the resume began to count, Unix; 0 is never.
             now_ms: Wall clock; before the resume, by a clock that was stepped, counts as its moment.
         """
         length_ms = int(self.minutes * 60_000)
