@@ -20,6 +20,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     feed: FeedRules = FeedRules()
     discovery_s: Seconds = 15.0
     """How often the venue's open markets are listed; the feed tells of new ones in between."""
+    series_refresh_s: Seconds = 60.0
+    """How old a series' fees may be before it is asked again, with the next listing."""
     exchange_status_s: Seconds = 5.0
     """How often it is asked whether exchange and shards trade."""
     market_silence_s: Seconds = 30.0

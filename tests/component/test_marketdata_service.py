@@ -13,10 +13,11 @@ import pytest
 
 from libs.common.bus.api import Message
 from libs.common.bus.nats import NatsBus
+from libs.common.kalshi.model import VenueSeries
 from libs.common.messages.base import Wire, WireDecoder
 from libs.common.messages.market import BookV1, MarketState, MarketV1, TopV1
 from libs.common.runtime.config import Venue
-from libs.common.runtime.errors import ConfigError
+from libs.common.runtime.errors import ConfigError, VenueUnavailable
 from libs.common.subjects import Subjects
 from services.marketdata.config import Config
 from services.marketdata.core.selection import Selection
@@ -212,6 +213,57 @@ async def test_only_the_chosen_markets_are_followed(tmp_path: Path, connect: Con
             await eventually(lambda: ear.books and ear.statuses)
             await asyncio.sleep(0)
             assert set(ear.books) == set(ear.statuses) == {"SIMRAIN-26A-T1"}
+
+
+async def test_a_series_that_changes_its_fees_is_told_of_without_a_restart(
+    tmp_path: Path, connect: Connect
+) -> None:
+    async with running_exchange(tmp_path) as exchange:
+        bus, ear = await connect("listener"), Ear()
+        await ear.listen(bus)
+        app = _app(exchange, await connect("marketdata"), discovery_s=1.0, series_refresh_s=0.5)
+        async with running(app):
+            await eventually(lambda: len(ear.statuses) >= 9)
+            before = ear.statuses["SIMRAIN-26A-T1"]
+            await exchange.sim(
+                "fee_changes",
+                {"series": before.series, "seconds": 0.2, "fee_type": "quadratic", "multiplier_e4": 5_000},
+            )
+            of_it = [name for name, status in ear.statuses.items() if status.series == before.series]
+            await eventually(lambda: all(ear.statuses[name].fee.multiplier_e4 == 5_000 for name in of_it), 20)
+            assert before.fee.multiplier_e4 != 5_000
+            assert ear.statuses["SIMRAIN-26A-T1"].sequence == before.sequence + 1
+            others = [status for status in ear.statuses.values() if status.series != before.series]
+            assert others
+            assert all(status.fee.multiplier_e4 != 5_000 for status in others)
+            assert app.status().counters["venue_failures"] == 0
+
+
+async def test_a_series_that_cannot_be_asked_again_keeps_its_fees_and_holds_nothing_up(
+    tmp_path: Path, connect: Connect
+) -> None:
+    async with running_exchange(tmp_path) as exchange:
+        bus, ear = await connect("listener"), Ear()
+        await ear.listen(bus)
+        app = _app(exchange, await connect("marketdata"), discovery_s=1.0, series_refresh_s=0.5)
+        async with running(app):
+            await eventually(lambda: len(ear.statuses) >= 9)
+            before = dict(ear.statuses)
+            read = app._reference._reader.series
+
+            async def refused(series: str) -> VenueSeries:
+                raise VenueUnavailable(f"series {series}: 503")
+
+            app._reference._reader.series = refused  # type: ignore[method-assign]
+            await eventually(lambda: app.status().counters["venue_failures"] >= 2, 20)
+            assert app.status().is_ready
+            assert {name: status.fee for name, status in ear.statuses.items()} == {
+                name: status.fee for name, status in before.items()
+            }
+            app._reference._reader.series = read  # type: ignore[method-assign]
+            failures = app.status().counters["venue_failures"]
+            await asyncio.sleep(1.5)
+            assert app.status().counters["venue_failures"] == failures
 
 
 @pytest.mark.parametrize("field", ["rest_url", "ws_url"])

@@ -19,7 +19,9 @@ from libs.common.runtime.log import EventLog
 from services.marketdata.config import Config
 from services.marketdata.core.feed_core import FeedCore
 from services.marketdata.core.selection import choose
+from services.marketdata.core.series_shelf import SeriesShelf
 
+_NS_PER_S = 1_000_000_000
 _LOOK_S_MIN = 1.0
 """Least time between two listings, whatever the feed announces."""
 
@@ -36,7 +38,7 @@ class Reference:
         self._clock = clock
         self._log = log
         self._events: dict[str, VenueEvent] = {}
-        self._series: dict[str, VenueSeries] = {}
+        self._series = SeriesShelf(int(config.series_refresh_s * _NS_PER_S))
         self._look = asyncio.Event()
         self.failures = 0
         self.is_known = False
@@ -94,6 +96,7 @@ class Reference:
             self._config.volume_e2_min,
             self._core.markets,
         )
+        await self._ask_series_again({series_of[name] for name in chosen if name in series_of})
         new = []
         for name in chosen:
             found = listed.get(name)
@@ -123,9 +126,21 @@ class Reference:
 
     async def _series_of(self, name: str) -> VenueSeries:
         series = self._series.get(name)
-        if series is None:
-            series = self._series[name] = await self._reader.series(name)
+        return await self._ask_series(name) if series is None else series
+
+    async def _ask_series(self, name: str) -> VenueSeries:
+        self._series.asked(name, self._clock.mono_ns())
+        series = await self._reader.series(name)
+        self._series.put(series)
         return series
+
+    async def _ask_series_again(self, followed: set[str]) -> None:
+        for name in self._series.due(followed, self._clock.mono_ns()):
+            try:
+                await self._ask_series(name)
+            except VenueError as e:
+                # The word that we have stands; the listing goes on without a new one.
+                self._failed(f"series {name}", e)
 
     def _take_status(self, status: ExchangeStatus) -> None:
         paused = frozenset(
