@@ -26,6 +26,10 @@ _RETRY_S = 0.25
 _IN_FLIGHT_MAX = 4
 _MANY = 64
 """More than so many waiting are stored several at a time: late fills would cost more than a late intent."""
+_LATE_S = 0.5
+_IN_FLIGHT_LATE = 16
+"""A record that waited so long passes with so many others, however few wait: where each acknowledgement
+takes a tenth of a second, sixty in a row would be seconds, and the reconciler would miss their fills."""
 _LINGER_S = 0.02
 _LINGER_MAX_S = 0.1
 """An intent, which an order waits for, must not queue behind records that nobody waits for: they
@@ -38,6 +42,8 @@ class _Waiting:
     subject: str
     data: bytes
     msg_id: str
+    queued_s: float
+    """When it began to wait, by the loop's clock; a state that is replaced goes on waiting since then."""
     is_fenced: bool = True
     """Stored under our epoch only: what a leader of the past says late would be read as the newest."""
     order_key: str = ""
@@ -67,6 +73,7 @@ class Publisher:
         self.fence: Callable[[], Fence | None] = lambda: None
         self.on_fence_refused: Callable[[Fence], None] = lambda _: None
         self.failures = 0
+        self._late_s = _LATE_S
 
     @property
     def waiting(self) -> int:
@@ -121,7 +128,7 @@ class Publisher:
             self.failures += 1
 
     async def run(self) -> None:
-        """Append for ever, in order, one under way at a time, a few where many wait.
+        """Append for ever, in order, one under way at a time, a few where many wait or one waits long.
 
         One at a time would fall behind in a long burst: an acknowledgement takes a
         synced write and two hops. One connection keeps the order; a record that
@@ -130,9 +137,7 @@ class Publisher:
         while True:
             await self._linger()
             while self._waiting:
-                # One at a time else: an intent that comes now has at most that one before it.
-                most = _IN_FLIGHT_MAX if len(self._waiting) > _MANY else 1
-                batch = list(itertools.islice(self._waiting, most))
+                batch = list(itertools.islice(self._waiting, self._most()))
                 for item in batch:
                     self._replaceable.pop(item.order_key, None)
                 stored = await asyncio.gather(*(self._append(item) for item in batch))
@@ -145,6 +150,12 @@ class Publisher:
             self._wake.clear()
             self._empty.set()
             await self._wake.wait()
+
+    def _most(self) -> int:
+        if asyncio.get_running_loop().time() - self._waiting[0].queued_s > self._late_s:
+            return _IN_FLIGHT_LATE
+        # One at a time else: an intent that comes now has at most that one before it.
+        return _IN_FLIGHT_MAX if len(self._waiting) > _MANY else 1
 
     async def _linger(self) -> None:
         waited_s = 0.0
@@ -163,7 +174,8 @@ class Publisher:
     ) -> None:
         if len(self._waiting) >= _WAITING_MAX:
             raise JournalBlocked(f"at most {_WAITING_MAX} records waiting for the journal")
-        item = _Waiting(subject, encode(message), msg_id, is_fenced, order_key)
+        queued_s = asyncio.get_running_loop().time()
+        item = _Waiting(subject, encode(message), msg_id, queued_s, is_fenced, order_key)
         if order_key:
             self._replaceable[order_key] = item
         self._waiting.append(item)

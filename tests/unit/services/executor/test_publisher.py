@@ -42,14 +42,16 @@ class SlowStream:
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         await self.may_go.wait()
+        await asyncio.sleep(0)  # an acknowledgement is never there at once
         self.open -= 1
         self.stored.append((subject, data, msg_id))
         return Ack(len(self.stored), is_duplicate=False)
 
 
 @contextlib.asynccontextmanager
-async def publishing(stream: SlowStream) -> AsyncIterator[Publisher]:
+async def publishing(stream: SlowStream, *, late_s: float = 3_600.0) -> AsyncIterator[Publisher]:
     publisher = Publisher(cast("Bus", stream), Subjects(Env.SIM), "main", "run", cast("EventLog", None))
+    publisher._late_s = late_s
     task = asyncio.create_task(publisher.run())
     try:
         yield publisher
@@ -175,6 +177,21 @@ async def test_many_waiting_records_are_stored_several_at_a_time_even_beside_an_
 
     assert stream.most_open == 4
     assert len(stream.stored) == 100
+
+
+async def test_a_record_that_waited_long_is_stored_with_the_others_however_few_they_are() -> None:
+    """Where each acknowledgement is late, a few dozen fills in a row would be seconds late."""
+    stream = SlowStream()
+    async with publishing(stream, late_s=0.2) as publisher:
+        with publisher.intent():
+            for number in range(30):
+                publisher.fill(fill(f"t-{number}"))
+            await asyncio.sleep(0.3)
+            stream.may_go.set()
+            await publisher.flush(2.0)
+
+    assert stream.most_open == 16
+    assert [msg_id for _, _, msg_id in stream.stored] == [f"fill-t-{number}-o-1" for number in range(30)]
 
 
 class _Silent:
