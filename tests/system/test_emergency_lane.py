@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
+from libs.common.domain.ids import OrderIdentity
 from tests.support.kill_world import NATS, KillWorld, kill_world
 
 pytestmark = [
@@ -45,6 +46,12 @@ async def silence_s(world: KillWorld) -> float:
     since_ns = await world.now_ns()
     world.kill({"executor"})
     return await world.empty_after_s(since_ns, BOUND_S + 20)
+
+
+async def acts_of_guard(world: KillWorld) -> int:
+    """Return how many triggers and cancels the riskguard has sent so far."""
+    asked = await world.asked_by("riskguard")
+    return sum(count for (method, _), count in asked.items() if method != "GET")
 
 
 async def test_a_killed_executor_leaves_nothing_behind(world: KillWorld) -> None:
@@ -135,10 +142,11 @@ async def test_an_executor_that_comes_back_in_the_middle_finds_the_venue_clean_a
     await world.until_quoting()
 
     assert old.isdisjoint(order["order_id"] for order in await world.resting())
-    # What the lane did must not go on eating what the successor sends.
-    for _ in range(4):
-        await asyncio.sleep(0.5)
-        assert await world.resting()
+    # The lane does not go on, and what it did does not eat what the successor sends.
+    acts = await acts_of_guard(world)
+    await asyncio.sleep(2.0)
+    assert await acts_of_guard(world) == acts
+    await world.until_quoting()
 
 
 @pytest.mark.parametrize("for_s", [2.8, 3.2])
@@ -155,6 +163,27 @@ async def test_an_executor_that_stood_still_about_as_long_as_the_lane_waits_trad
     await world.until_quoting()
 
 
+async def test_an_order_in_no_group_is_cancelled_by_name(world: KillWorld) -> None:
+    await world.until_quoting()
+    order = (await world.resting())[0]
+    since_ns = await world.now_ns()
+    world.kill({"executor"})
+    loose = {
+        "account": "main",
+        "ticker": order["ticker"],
+        "side": "bid",
+        "count": "1.00",
+        "price": "0.0100",
+        "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "taker_at_cross",
+        "client_order_id": OrderIdentity("sim", 1, 900_000, 1, "0badcafe").text(),
+    }
+    await world.sim("orders", loose)
+
+    assert await world.empty_after_s(since_ns, BOUND_S + 20) <= BOUND_S
+    assert ("DELETE", "/portfolio/events/orders/batched") in await world.asked_by("riskguard")
+
+
 async def test_the_guards_key_only_ever_read_triggered_and_cancelled(world: KillWorld) -> None:
     """Every request of this whole run, the lane's included, as the venue recorded it."""
     asked = await world.asked_by("riskguard")
@@ -163,4 +192,4 @@ async def test_the_guards_key_only_ever_read_triggered_and_cancelled(world: Kill
     assert {word for word in words if not _ALLOWED.fullmatch(word)} == set()
     assert any(word.startswith("GET ") for word in words)
     assert "PUT /portfolio/order_groups/{}/trigger" in words
-    assert any(word.startswith("DELETE ") for word in words)
+    assert "DELETE /portfolio/events/orders/batched" in words
