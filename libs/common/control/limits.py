@@ -9,12 +9,14 @@ Rules of the file:
 * Changes count in the order of the stream. One that has ended counts as if it had never
   been, so what was below it shows again.
 * Smaller is tighter. What is not so (windows, samples, days left) is no limit that anybody
-  may change while Dora runs; see `services/riskguard/core/limit_changes.py`.
+  may change while Dora runs: a record about it changes nothing, whoever stored it; see
+  `services/riskguard/core/limit_changes.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -38,9 +40,15 @@ class LimitNow:
 
 @dataclass(slots=True)
 class LimitFold:
-    """Every change of one account's limits."""
+    """Every change of one account's limits.
+
+    Attributes:
+        account: Whose.
+        is_changeable: Whether a limit of this name lets less through the smaller it is.
+    """
 
     account: str
+    is_changeable: Callable[[str], bool] = lambda _: True
     _changes: dict[int, tuple[LimitV1, int]] = field(default_factory=dict)
     _skipped: set[int] = field(default_factory=set)
     _by_name: dict[str, list[tuple[int, LimitV1, int]]] = field(default_factory=dict)
@@ -91,6 +99,8 @@ class LimitFold:
             now_ms: Wall clock.
         """
         found = LimitNow(name, cap, cap)
+        if not self.is_changeable(name):
+            return found
         for sequence, change, from_ms in self._by_name.get(name, ()):
             if now_ms < from_ms or (change.until_ms is not None and change.until_ms <= now_ms):
                 continue

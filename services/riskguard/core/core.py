@@ -38,7 +38,7 @@ from services.riskguard.core.effects import Audit, Effect, Halt, Log, Read, Read
 from services.riskguard.core.emergency import Done, EmergencyLane, Leader, resting_of
 from services.riskguard.core.judge import Patience, Standing, consequences, judge
 from services.riskguard.core.latches import Latches
-from services.riskguard.core.limit_changes import LimitChanges
+from services.riskguard.core.limit_changes import LimitChanges, is_changeable
 from services.riskguard.core.limit_desk import LimitDesk
 from services.riskguard.core.limits import Limits
 from services.riskguard.core.memory import Memory
@@ -95,7 +95,7 @@ class RiskguardCore:
 
     def __post_init__(self) -> None:
         desk = LimitDesk(self.desk.life_ns, self.desk.verifier, self.desk.config_hash)
-        fold, admission = LimitFold(self.account_id), self.latches.admission
+        fold, admission = LimitFold(self.account_id, is_changeable), self.latches.admission
         self.changes = LimitChanges(self.limits, fold, desk, admission)
         for area in self.areas:
             area.begin_day(self.account.day_ms)
@@ -241,8 +241,6 @@ class RiskguardCore:
         self._on_fills(self.account.on_reading(reading, now_ns), now_ns)
         for area in self.areas:
             area.on_reading(reading, now_ns)
-            if reading.exchange is not None:
-                area.on_exchange(reading.exchange, now_ns)
         return [
             Log("ORDER_FOREIGN", "it is never touched", fields={"market": order.market, "id": order.order_id})
             for order in self.areas.conduct.take_foreign()

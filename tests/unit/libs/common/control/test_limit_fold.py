@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from libs.common.control.admission import Admission
 from libs.common.control.limits import LimitFold, flat
 from libs.common.messages.risk import LimitV1
+from services.riskguard.core.limit_changes import is_changeable
 from tests.support.resumes import UNSIGNED, Person, a_limit, a_raise, verifier_of
 from tests.support.riskguard_limits import WIDE
 
@@ -120,3 +121,16 @@ def test_hash_tells_who_holds_other_changes() -> None:
     assert one.hash() != other.hash()
     other.take(1, a_limit(NAME, 50))
     assert one.hash() == other.hash()
+
+
+def test_setting_is_changed_by_no_record_whatever_it_says() -> None:
+    fold = LimitFold("main", is_changeable)
+    said = list(flat(WIDE))
+    for sequence, name in enumerate(said, start=1):
+        fold.take(sequence, a_limit(name, 0))
+    limits = flat(fold.applied(WIDE, AT_MS))
+    settings = {name for name in said if not is_changeable(name)}
+    assert {"conduct.repeated_window_ms", "slow.forbid_transfers", "slow.disk_free_mb_min"} <= settings
+    assert {name: limits[name] for name in settings} == {name: flat(WIDE)[name] for name in settings}
+    assert not any(value for name, value in limits.items() if name not in settings)
+    assert fold.now("slow.forbid_transfers", 1, AT_MS).change is None
