@@ -462,7 +462,6 @@ class MoneyDay:
                 fills=listing.fills,
                 positions=listing.positions,
                 settlements=listing.settlements,
-                balance=listing.balance,
             ),
             self.clock.mono_ns(),
         )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from libs.common.kalshi.model import (
-    ExchangeStatus,
-    VenueBalance,
     VenueFill,
     VenueOrder,
     VenuePosition,
@@ -24,8 +22,6 @@ class Reading:
         fills: From a while before the newest one known, or all.
         positions: Of unsettled markets.
         settlements: All.
-        balance: None where it was not asked for this time; the venue tells it once a second.
-        exchange: None where it was not asked for this time.
     """
 
     started_ns: int
@@ -33,5 +29,3 @@ class Reading:
     fills: tuple[VenueFill, ...]
     positions: tuple[VenuePosition, ...]
     settlements: tuple[VenueSettlement, ...]
-    balance: VenueBalance | None = None
-    exchange: ExchangeStatus | None = None
