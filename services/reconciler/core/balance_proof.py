@@ -6,7 +6,8 @@ each shard may lack the youngest of its events, in venue order; and an entry of
 the funding book may have shifted the cash in a few ways. The proof looks for the
 reading of all of them together that leaves the least unexplained. What every
 perfect reading agrees on is booked; as long as two of them fit, an entry stays
-open, for a wrong place chosen today would be a residual tomorrow.
+open, for a wrong place chosen today would be a residual tomorrow. More open
+deposits than can be tried, as after a restart, are placed together by their total.
 
 Where the venue tells no breakdown, or genesis has none, all shards are one.
 """
@@ -29,6 +30,8 @@ ALL_SHARDS: Final = -2
 """Stands for the account as a whole where shards cannot be told apart."""
 _READINGS_MAX: Final = 1_024
 """Up to here every combination is tried; above, deposits are placed together."""
+
+_PASSES_MAX: Final = 2
 
 _Place = Callable[[int], int]
 """From a shard to where its money is proven: itself, or the account as a whole."""
@@ -125,8 +128,7 @@ def prove_balance(  # noqa: PLR0917 - all that is known of the money
         ]
         together = _together(shards, moves, crowd)
         if together is None:
-            residuals = _residuals(shards, moves, [len(shifts) - 1 for shifts in choices])
-            return BalanceProof(residuals, changes)
+            return BalanceProof(_residuals(shards, moves, _one_by_one(shards, moves)), changes)
         if decides:
             fundings.book_all([open_entries[n] for n in crowd], [choices[n][-1] for n in crowd], together)
         return BalanceProof(dict.fromkeys(shards, 0), changes)
@@ -181,11 +183,15 @@ def _together(
     Where each of them landed is not looked for: too many readings would fit. Their total must, to the last
     unit, under some reading of the other entries and of the young events.
     """
+    if not crowd:
+        return None
     totals = {0}
     for entry in crowd:
         totals = {total + sum(moves.values()) for total in totals for moves in choices[entry]}
         if len(totals) > _READINGS_MAX:
             return None
+    sums = [[sum(moves.values()) for moves in choices[entry]] for entry in crowd]
+    lowest, highest = sum(min(0, *one) for one in sums), sum(max(0, *one) for one in sums)
     others = [moves for entry, moves in enumerate(choices) if entry not in set(crowd)]
     if math.prod(len(moves) for moves in others) > _READINGS_MAX:
         return None
@@ -198,12 +204,25 @@ def _together(
         for moves in reading:
             for shard, amount_e6 in moves.items():
                 moved[shard] += amount_e6
-        left_e6 = sum(one.change_e6 - moved[shard] for shard, one in shards.items())
         for lag in lags:
-            if left_e6 - sum(lag) in totals:
-                found = zip(shards.items(), lag, strict=True)
-                return {shard: one.change_e6 - moved[shard] - e6 for (shard, one), e6 in found}
+            pairs = zip(shards.items(), lag, strict=True)
+            found = {shard: one.change_e6 - moved[shard] - lag_e6 for (shard, one), lag_e6 in pairs}
+            if sum(found.values()) in totals and all(lowest <= e6 <= highest for e6 in found.values()):
+                return found
     return None
+
+
+def _one_by_one(shards: Mapping[int, _Shard], choices: Sequence[Sequence[_Moves]]) -> list[int]:
+    """Return a good reading of too many entries to try: each where it leaves least, until none moves."""
+    reading = [len(moves) - 1 for moves in choices]
+    for _ in range(_PASSES_MAX):
+        before = list(reading)
+        for entry, moves in enumerate(choices):
+            tried = [[*reading[:entry], at, *reading[entry + 1 :]] for at in range(len(moves) - 1, -1, -1)]
+            reading = min(tried, key=lambda one: _left(shards, choices, one))
+        if reading == before:
+            break
+    return reading
 
 
 def _left(shards: Mapping[int, _Shard], choices: Sequence[Sequence[_Moves]], reading: Sequence[int]) -> int:
