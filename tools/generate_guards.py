@@ -1,7 +1,9 @@
-"""Write the table of risk rules into docs/guards.md from the registry; ``--check`` only compares.
+"""Write the tables of rules and triggers into docs/guards.md from their registries.
+
+One source, so that no document lags behind it.
 
 python -m tools.generate_guards           writes
-python -m tools.generate_guards --check   exits 1 when the table is not what the registry says
+python -m tools.generate_guards --check   exits 1 when a table is not what its registry says
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from libs.common.risk.registry import RULES, Entry
+from services.riskguard.core.controls import READS
+from services.riskguard.core.triggers.base import Trigger
+from services.riskguard.core.triggers.registry import TRIGGERS
 from tools.generated import write_or_compare
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "guards.md"
@@ -18,6 +23,9 @@ BEGIN: Final = (
     "<!-- begin: written by `python -m tools.generate_guards` from libs/common/risk/registry.py -->"
 )
 END: Final = "<!-- end -->"
+TRIGGERS_BEGIN: Final = (
+    "<!-- begin: written by `python -m tools.generate_guards` from services/riskguard/core/triggers -->"
+)
 REFUSES_TEST: Final = "test_unplugged_rule_lets_through_what_only_it_refuses"
 PLUGGED_TEST: Final = "test_every_rule_is_plugged_in"
 _FIXED: Final = "none: the market or our own orders set it"
@@ -36,11 +44,27 @@ def _row(name: str, entry: Entry) -> str:
     return f"| `{name}` | {limit} | {entry.unit} | {refuses} | {shown} |"
 
 
+def trigger_rows() -> list[str]:
+    """Return the table, one row a trigger, in the order in which they are told."""
+    head = ["| trigger | when it is red | limits | says |", "|---|---|---|---|"]
+    return [*head, *(_trigger_row(trigger) for trigger in TRIGGERS)]
+
+
+def _trigger_row(trigger: Trigger) -> str:
+    what = "halts" if trigger.is_latching else "closes the permit until it is over"
+    limits = ", ".join(f"`{name}`" for name in READS[trigger.name]) or "timing of the service"
+    return f"| `{trigger.name}` | {what} | {limits} | {trigger.text} |"
+
+
 def render(text: str) -> str:
-    """Return the document with its table written anew."""
-    before, _, rest = text.partition(BEGIN)
+    """Return the document with its tables written anew."""
+    return _with(_with(text, BEGIN, rows()), TRIGGERS_BEGIN, trigger_rows())
+
+
+def _with(text: str, begin: str, table: list[str]) -> str:
+    before, _, rest = text.partition(begin)
     _, _, after = rest.partition(END)
-    return "\n".join((before + BEGIN, "", *rows(), "", END + after))
+    return "\n".join((before + begin, "", *table, "", END + after))
 
 
 def main(arguments: list[str]) -> int:

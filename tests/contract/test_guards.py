@@ -1,4 +1,4 @@
-"""The table in docs/guards.md is the registry's, its tests exist, and the files state every limit."""
+"""The tables in docs/guards.md are the registries', its tests exist, and the files state every limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from libs.common.risk.limits import RiskLimits
 from libs.common.risk.registry import RULES
 from services.executor.config import Config
-from tools.generate_guards import PLUGGED_TEST, REFUSES_TEST, TARGET, render, rows
+from services.riskguard.core.triggers.registry import TRIGGERS
+from tools.generate_guards import PLUGGED_TEST, REFUSES_TEST, TARGET, render, rows, trigger_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "deploy" / "config").glob("*/executor.toml"))
@@ -21,6 +22,15 @@ def test_table_of_rules_is_the_registrys() -> None:
     text = TARGET.read_text(encoding="utf-8")
     assert render(text) == text, "run `make docs`"
     assert all(f"| `{name}` |" in "\n".join(rows()) for name in RULES)
+
+
+def test_table_of_triggers_is_the_registrys_and_each_has_its_proofs() -> None:
+    table = "\n".join(trigger_rows())
+    for trigger in TRIGGERS:
+        assert f"| `{trigger.name}` |" in table
+        unit = ROOT / "tests/unit/services/riskguard/triggers" / f"test_{trigger.name}.py"
+        assert unit.is_file(), unit
+        assert (ROOT / "tests/controls/provocations" / f"{trigger.name}.py").is_file(), trigger.name
 
 
 def test_tests_that_the_table_names_exist() -> None:
