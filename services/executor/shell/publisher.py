@@ -26,7 +26,7 @@ _RETRY_S = 0.25
 _IN_FLIGHT_MAX = 4
 _MANY = 64
 """More than so many waiting are stored several at a time: late fills would cost more than a late intent."""
-_LATE_S = 0.5
+_LATE_S = 0.25
 _IN_FLIGHT_LATE = 16
 """A record that waited so long passes with so many others, however few wait: where each acknowledgement
 takes a tenth of a second, sixty in a row would be seconds, and the reconciler would miss their fills."""

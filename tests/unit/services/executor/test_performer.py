@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import cast
 
+import pytest
+
 from libs.common.runtime.log import EventLog
 from services.executor.core.effects import Log
 from services.executor.core.engine import Engine
@@ -79,3 +81,28 @@ async def test_where_orders_leave_without_pause_the_wait_is_one_for_all_that_is_
         await eventually(lambda: len(lines.told) == 500)
 
     assert loop.time() - began_s < 500 * 0.02 / 4
+
+
+@pytest.mark.parametrize(("turn_s", "told"), [(60.0, [4, 1, 1]), (0.0, [1] * 6)])
+async def test_what_is_late_is_told_in_a_row_while_the_turn_is_short(
+    monkeypatch: pytest.MonkeyPatch, turn_s: float, told: list[int]
+) -> None:
+    """On a loaded machine one thing told a turn of the loop made fills seconds late."""
+    monkeypatch.setattr("services.executor.shell.performer._LATE_TURN_S", turn_s)
+    lines, turns = Lines(), list[int]()
+    performer = Performer(
+        engine=cast("Engine", None),
+        publisher=cast("Publisher", None),
+        latch=cast("LatchWriter", None),
+        log=cast("EventLog", lines),
+    )
+    now_s = asyncio.get_running_loop().time()
+    performer._telling.extend((now_s - 0.3, Log("LATE")) for _ in range(3))
+    performer._telling.extend((now_s + 60.0, Log("NEW")) for _ in range(3))
+    while performer._telling:
+        before = len(lines.told)
+        performer._tell_some()
+        turns.append(len(lines.told) - before)
+
+    assert lines.told == ["LATE"] * 3 + ["NEW"] * 3
+    assert turns == told
