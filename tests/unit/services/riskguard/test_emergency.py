@@ -137,9 +137,10 @@ def test_only_the_groups_that_were_not_confirmed_are_triggered_again_after_a_ten
 
 
 def test_refusals_are_met_with_triggers_and_cancel_all_in_turns_and_growing_pauses() -> None:
-    lane, now_ns, times = acting_lane(), 0, []
+    lane, now_ns = acting_lane(), 0
     act: Act = TriggerGroups(GROUPS)
-    kinds = []
+    times: list[int] = []
+    kinds: list[type[Act]] = []
     while len(times) < 6:
         fail(lane, act, *(GROUPS if isinstance(act, TriggerGroups) else ()))
         while not (acts := lane.step(SILENT, FIVE, GROUPS, now_ns)):
