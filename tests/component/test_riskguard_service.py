@@ -7,10 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from libs.common.bus.api import Ack, AppendRefused
 from libs.common.bus.nats import NatsBus
 from libs.common.kalshi.rest import VenueReader
 from libs.common.kalshi.transport import make_transport
@@ -254,6 +256,46 @@ async def test_a_halt_by_endpoint_is_the_same_latch(scene: Scene) -> None:
     newest = await scene.bus.last(SUBJECTS.all_of("ctl.halt"))
     assert newest is not None
     assert answer["halt_sequence"] == newest.sequence
+
+
+async def test_halt_that_is_too_long_for_the_stream_is_stored_shorter_and_can_be_resumed(
+    scene: Scene,
+) -> None:
+    await scene.guard()
+    await scene.closed("born halted")
+    assert (await scene.resume())["is_accepted"]
+    await scene.opened()
+    payload = b'{"reason": "%s"}' % (b"log line " * 20_000)
+    await scene.bus.publish(SUBJECTS.of("ctl.halt", "operator"), payload)
+    await scene.closed("halted by operator")
+
+    async def is_stored() -> bool:
+        newest = await scene.bus.last(SUBJECTS.of("ctl.halt", "riskguard"))
+        return newest is not None and b"heard from operator" in newest.data
+
+    await eventually(is_stored, 10, poll_s=0.1, what="a copy that a resume can name")
+    answer = await scene.resume()
+    assert answer["is_accepted"], answer
+    await scene.opened()
+
+
+async def test_halt_that_the_stream_refuses_holds_up_none_behind_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = NatsBus.append
+
+    async def refusing(bus: NatsBus, subject: str, data: bytes, **more: Any) -> Ack:
+        if b"refused" in data:
+            raise AppendRefused("full", is_fence=False)
+        return await append(bus, subject, data, **more)
+
+    monkeypatch.setattr(NatsBus, "append", refusing)
+    await scene.guard()
+    await scene.closed("born halted")
+    first = asyncio.create_task(ask(scene.bus, "riskguard", "halt", {"reason": "refused"}))
+    answer = await ask(scene.bus, "riskguard", "halt", {"reason": "the one behind it"})
+    assert answer["is_stored"]
+    assert not (await first)["is_stored"]
 
 
 async def test_garbage_changes_nothing(scene: Scene) -> None:

@@ -13,6 +13,8 @@ import msgspec
 from libs.common.messages.base import Wire
 
 _SHARD_DIGITS_MAX = 9
+_REASON_MAX, _NAME_MAX = 500, 100
+_KEY_MAX = 200
 
 
 class GateState(enum.StrEnum):
@@ -37,7 +39,7 @@ class ScopeKind(enum.StrEnum):
 
 
 class HaltV1(Wire, frozen=True, kw_only=True):
-    """``ctl.halt.<source>``."""
+    """``ctl.halt.<source>``; long texts are cut, so that whoever heard it can store it and tell it."""
 
     reason: str
     level: GateState = GateState.HALTED
@@ -46,6 +48,13 @@ class HaltV1(Wire, frozen=True, kw_only=True):
     """Empty for the whole account."""
     trigger: str = "manual"
     by: str = ""
+
+    def __post_init__(self) -> None:
+        """Cut the texts; made or read, the same halt is in the same words."""
+        for name, most in (("reason", _REASON_MAX), ("trigger", _NAME_MAX), ("by", _NAME_MAX)):
+            text = getattr(self, name)
+            if len(text) > most:
+                msgspec.structs.force_setattr(self, name, text[:most])
 
 
 class ResumeV1(Wire, frozen=True, kw_only=True):
@@ -121,8 +130,9 @@ def parse_halt(data: bytes) -> HaltV1:
     if halt.scope is ScopeKind.SHARD:
         # Gate, groups and listings name shards as numbers: "02" must not halt half of them.
         key = str(int(key)) if key.isdecimal() and len(key) <= _SHARD_DIGITS_MAX else ""
+    is_named = bool(key) and len(key) <= _KEY_MAX
     if halt.level in (GateState.STARTING, GateState.RUNNING) or (
-        halt.scope is not ScopeKind.ACCOUNT and not key
+        halt.scope is not ScopeKind.ACCOUNT and not is_named
     ):
         return HaltV1(reason=halt.reason, trigger=halt.trigger, by=halt.by)
     return halt if key == halt.scope_key else msgspec.structs.replace(halt, scope_key=key)

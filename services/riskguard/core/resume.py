@@ -34,8 +34,8 @@ from services.riskguard.core.triggers.base import Fired
 
 OVERRIDE_MS_MAX = 3_600_000
 _TEXT_MAX = 500
-_HALTS_MAX = 1_000
-"""Told of one resume; who has more halted something in a loop, and is told how many there are."""
+_HALTS_MAX = 100
+"""Told of one resume: an answer holds no more of the longest. Who has more is told how many there are."""
 _MS = 1_000_000
 
 

@@ -261,24 +261,27 @@ class RiskguardApp:
         self._perform(self._core.on_lane_done(await self._venue.stop_orders(act)))
 
     async def _store_halts(self) -> None:
-        """Append halts until they are stored; the core subject meanwhile, which halts as well."""
-        subject = self._rt.subjects.of("ctl.halt", "riskguard")
-        while True:
-            item = await self._halts.get()
-            data = encode(item.halt)
+        # Side by side: one that the stream refuses must not keep the next one from being heard.
+        async with asyncio.TaskGroup() as group:
             while True:
-                try:
-                    ack = await self._rt.bus.append(subject, data, msg_id=f"{self._boot}/{item.msg_id}")
-                    break
-                except (BusUnavailable, OutcomeUnknown, AppendRefused) as e:
-                    self._rt.log.once("halt_not_stored", "BUS_ERROR", str(e), level="ERROR")
-                with contextlib.suppress(BusError):
-                    await self._rt.bus.publish(subject, data)
-                await asyncio.sleep(_RETRY_S)
-            self._perform(self._core.on_halt_stored(item, ack.sequence))
-            waiting = self._stored.pop(item.msg_id, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(ack.sequence)
+                group.create_task(self._store_halt(await self._halts.get()))
+
+    async def _store_halt(self, item: Halt) -> None:
+        """Append a halt until it is stored; the core subject meanwhile, which halts as well."""
+        subject, data = self._rt.subjects.of("ctl.halt", "riskguard"), encode(item.halt)
+        while True:
+            try:
+                ack = await self._rt.bus.append(subject, data, msg_id=f"{self._boot}/{item.msg_id}")
+                break
+            except (BusUnavailable, OutcomeUnknown, AppendRefused) as e:
+                self._rt.log.once("halt_not_stored", "BUS_ERROR", str(e), level="ERROR")
+            with contextlib.suppress(BusError):
+                await self._rt.bus.publish(subject, data)
+            await asyncio.sleep(_RETRY_S)
+        self._perform(self._core.on_halt_stored(item, ack.sequence))
+        waiting = self._stored.pop(item.msg_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(ack.sequence)
 
     async def _read_balance(self) -> None:
         while True:
