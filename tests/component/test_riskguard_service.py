@@ -282,10 +282,11 @@ async def test_halt_that_is_too_long_for_the_stream_is_stored_shorter_and_can_be
 async def test_halt_that_the_stream_refuses_holds_up_none_behind_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = NatsBus.append
+    append, tried = NatsBus.append, asyncio.Event()
 
     async def refusing(bus: NatsBus, subject: str, data: bytes, **more: Any) -> Ack:
         if b"refused" in data:
+            tried.set()
             raise AppendRefused("full", is_fence=False)
         return await append(bus, subject, data, **more)
 
@@ -293,6 +294,7 @@ async def test_halt_that_the_stream_refuses_holds_up_none_behind_it(
     await scene.guard()
     await scene.closed("born halted")
     first = asyncio.create_task(ask(scene.bus, "riskguard", "halt", {"reason": "refused"}))
+    await tried.wait()
     answer = await ask(scene.bus, "riskguard", "halt", {"reason": "the one behind it"})
     assert answer["is_stored"]
     assert not (await first)["is_stored"]
