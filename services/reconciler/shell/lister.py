@@ -7,19 +7,18 @@ the comparison explains the rest by the youngest of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from typing import TypeVar
 
 from libs.common.kalshi.model import VenueBalance
 from libs.common.kalshi.rest import VenueReader
+from libs.common.kalshi.restricted import allowed
 from libs.common.runtime.clock import Clock
-from libs.common.runtime.errors import VenueRefused, VenueUnavailable
+from libs.common.runtime.errors import VenueUnavailable
 from services.reconciler.core.listing_view import Listing
 
 T = TypeVar("T")
 
 _MS = 1_000_000
-_FORBIDDEN = frozenset({403, 404})
 """A key that is locked to one subaccount, or a venue without the endpoint."""
 
 
@@ -52,9 +51,9 @@ class Lister:
         balance = await self._balance(balance_wait_ms)
         settlements = await self._reader.settlements()
         untold: list[str] = []
-        transfers = await _allowed(self._reader.transfers(), "transfers", untold)
-        deposits = await _allowed(self._reader.deposits(), "deposits", untold)
-        withdrawals = await _allowed(self._reader.withdrawals(), "withdrawals", untold)
+        transfers = await allowed(self._reader.transfers(), "transfers", untold)
+        deposits = await allowed(self._reader.deposits(), "deposits", untold)
+        withdrawals = await allowed(self._reader.withdrawals(), "withdrawals", untold)
         fills = await self._reader.fills(min_ts)
         return Listing(
             started_ms=started_ms,
@@ -75,14 +74,3 @@ class Lister:
                 return await self._reader.balance()
         except (TimeoutError, VenueUnavailable):
             return None
-
-
-async def _allowed(reading: Awaitable[list[T]], name: str, untold: list[str]) -> list[T]:
-    """Return a list, empty and named in ``untold`` where this key may not see it (kalshi-api 2.6)."""
-    try:
-        return await reading
-    except VenueRefused as e:
-        if e.status not in _FORBIDDEN:
-            raise
-        untold.append(f"{name} may not be read: {e.status} {e.code}")
-        return []

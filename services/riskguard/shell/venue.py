@@ -18,6 +18,7 @@ from libs.common.kalshi.model import (
     VenueTransfer,
 )
 from libs.common.kalshi.rest import VenueReader
+from libs.common.kalshi.restricted import allowed
 from libs.common.kalshi.server_clock import ClockBounds
 from libs.common.runtime.clock import Clock
 from libs.common.runtime.log import EventLog
@@ -84,8 +85,13 @@ class VenueHands:
         """
         read_ms = self._clock.now_ns() // _MS
         balance = await self._reader.balance()
-        transfers = await self._reader.transfers()
-        fundings = [*await self._reader.deposits(), *await self._reader.withdrawals()]
+        untold: list[str] = []
+        transfers = await allowed(self._reader.transfers(), "transfers", untold)
+        fundings = await allowed(self._reader.deposits(), "deposits", untold)
+        fundings += await allowed(self._reader.withdrawals(), "withdrawals", untold)
+        for text in untold:
+            # A move that nobody may see looks like money that went: the guard errs on that side.
+            self._log.once(text, "RISK_WARNING", text)
         moves = [leg for transfer in transfers for leg in _legs(transfer)]
         moves += [move for funding in fundings for move in _comings(funding)]
         return BalanceReading(read_ms, balance.by_shard or {0: balance.total_e6}, tuple(moves))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.domain.side import Side
@@ -143,6 +143,7 @@ def test_a_decimal_is_read_exactly(price_e4: int, qty_e2: int, cash_e6: int) -> 
     assert fixed(format_cash(cash_e6), CASH_PLACES) == cash_e6
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(Side), st.integers(1, 9_999), st.integers(1, 10**6), st.integers(0, 10**6), st.booleans()
 )
