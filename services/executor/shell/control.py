@@ -35,6 +35,7 @@ _RESUME = WireDecoder(ResumeV1)
 _LIMIT = WireDecoder(LimitV1)
 _REREAD_S = 5.0
 _STORE_AFTER_S = 1.0
+_FAMILIES = ("ctl.halt", "ctl.resume", "ctl.limit")
 
 
 class ControlWatch:
@@ -68,6 +69,10 @@ class ControlWatch:
         self._following: list[Subscription] = []
         self._stored_at: dict[int, str] = {}
         self._is_lost = False
+        self._is_whole = False
+        """Whether every record was read: the newest of each source say nothing of an older, wider halt."""
+        self._read_to = 0
+        """Up to where every record was read; what follows is followed from there."""
         self._refused: set[int] = set()
         self._heard_before: tuple[tuple[str, HaltV1], ...] = ()
         self.fold = LatchFold()
@@ -86,7 +91,9 @@ class ControlWatch:
         except (BusUnavailable, OutcomeUnknown) as e:
             self.fold.unreadable(f"control stream unreadable: {e}")
         else:
-            self.fold.readable()
+            if not self._is_lost:
+                self._is_whole, self._read_to = True, self.sequence
+                self.fold.readable()
         self._tell()
 
     async def run(self) -> None:
@@ -100,6 +107,8 @@ class ControlWatch:
             if since_read_s >= _REREAD_S or self.fold.state().source == "unreadable":
                 since_read_s = 0.0
                 await self.read_newest()
+            if len(self._following) < len(_FAMILIES):
+                await self._follow_again()
             self.release()
 
     def release(self) -> bool:
@@ -110,15 +119,19 @@ class ControlWatch:
         return is_due
 
     async def _follow(self) -> None:
-        for old in self._following:
-            await old.stop()
+        while self._following:
+            await self._following.pop().stop()
         # A subscription each: the server grants families, not the whole control plane.
-        self._following = [
-            await self._bus.follow(
-                self._subjects.all_of(family), self._on_record, from_sequence=self.sequence + 1
+        for family in _FAMILIES:
+            pattern = self._subjects.all_of(family)
+            self._following.append(
+                await self._bus.follow(pattern, self._on_record, from_sequence=self._read_to + 1)
             )
-            for family in ("ctl.halt", "ctl.resume", "ctl.limit")
-        ]
+
+    async def _follow_again(self) -> None:
+        # Where it fails, the next look tries again.
+        with contextlib.suppress(BusUnavailable, OutcomeUnknown):
+            await self._follow()
 
     async def answer(self, message: Message, word: dict[str, object]) -> None:
         """Answer a halt that asks for our own word."""
@@ -176,6 +189,10 @@ class ControlWatch:
 
     async def read_newest(self) -> None:
         """Read the newest record of each source; on failure the latch is unreadable, and that is told."""
+        if not (self._is_whole or self._is_lost):
+            await self.read_all()
+            self._on_limits()
+            return
         known = self.sequence
         try:
             newest = await self._bus.last_each(f"{self._subjects.root}.ctl.>")
@@ -198,9 +215,9 @@ class ControlWatch:
         """Halt and read everything anew: it is not the stream that we knew, and what it lacks is unknown."""
         why = f"the control stream is another one, {was} was read and {now} is its end: lost, or an old copy"
         self._log.event("HALT", why, level="CRITICAL")
-        self.fold, self.sequence = LatchFold(), 0
+        self.fold, self.sequence, self._read_to = LatchFold(), 0, 0
         self._stored_at.clear()
-        self._is_lost = False
+        self._is_lost = self._is_whole = False
         self._admission.forget()
         self._refused.clear()
         self._limits.forget()
@@ -209,8 +226,7 @@ class ControlWatch:
         await self.read_all()
         self._on_limits()
         if self._following:
-            with contextlib.suppress(BusUnavailable, OutcomeUnknown):
-                await self._follow()
+            await self._follow_again()
 
     async def look(self) -> None:
         """Store what had been heard at the last look already: what is younger may be on its way.

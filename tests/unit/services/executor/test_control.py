@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import logging
 from typing import Any
@@ -9,18 +10,21 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.common.bus.api import BusUnavailable
 from libs.common.bus.memory import MemoryBus
 from libs.common.control.latch import LatchState
 from libs.common.control.signing import Verifier
 from libs.common.env import Env
 from libs.common.messages.base import encode
-from libs.common.messages.control import HaltV1, ResumeV1, parse_halt
+from libs.common.messages.control import HaltV1, ResumeV1, ScopeKind, parse_halt
 from libs.common.runtime.clock import ManualClock
 from libs.common.runtime.latch_file import LatchWord
 from libs.common.runtime.log import EventLog
 from libs.common.subjects import Subjects
 from services.executor.core.effects import Effect, StartKill
+from services.executor.shell import control
 from services.executor.shell.control import ControlWatch
+from tests.support.eventually import eventually
 from tests.support.executor_builders import ACCOUNT, Desk, a_desk
 from tests.support.resumes import (
     UNSIGNED,
@@ -154,6 +158,51 @@ async def test_halt_while_the_stream_is_away_kills_at_once_and_is_not_forgotten(
     plane.bus.is_connected = True
     await plane.watch.read_newest()
     assert plane.is_halted()
+
+
+async def test_newest_of_each_source_are_not_enough_where_the_whole_was_never_read() -> None:
+    """A halt of the account is older and wider than the newest one of its source."""
+    plane = Plane()
+    await plane.halt("first")
+    await plane.resume(1)
+    await plane.halt("stop everything")
+    one = HaltV1(reason="and this one", scope=ScopeKind.MARKET, scope_key="KXRAIN-26-T1")
+    await plane.bus.append(HALT, encode(one), msg_id="one")
+    plane.bus.is_connected = False
+    await plane.watch.read_all()
+    assert plane.watch.fold.state().source == "unreadable"
+    plane.bus.is_connected = True
+    await plane.watch.read_newest()
+    state = plane.watch.fold.state()
+    assert (state.is_halted, state.reason) == (True, "stop everything")
+
+
+async def test_stream_that_could_not_be_followed_again_is_followed_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plane = await a_plane()
+    monkeypatch.setattr(control, "_STORE_AFTER_S", 0.01)
+    running = asyncio.create_task(plane.watch.run())
+    await asyncio.sleep(0)
+    follow, refusals = plane.bus.follow, [1]
+
+    async def refusing(*args: Any, **more: Any) -> Any:
+        if refusals.pop() if refusals else 0:
+            raise BusUnavailable("not now")
+        return await follow(*args, **more)
+
+    monkeypatch.setattr(plane.bus, "follow", refusing)
+    restored = MemoryBus(clock=plane.bus.broker.clock)
+    await restored.append(HALT, b"another stream", msg_id="1")
+    plane.bus.broker = restored.broker
+    await plane.watch.read_newest()
+    assert not refusals
+    names = ("order_qty_e2_max", "market_orders_max")
+    for name in names:
+        await plane.limit(name, 1)
+    await plane.watch.read_newest()
+    await eventually(lambda: set(plane.desk.engine.limits.names) == {*names}, 1, what="both changes")
+    running.cancel()
 
 
 async def test_lowered_limit_is_followed_once_whoever_reads_it_how_often() -> None:
