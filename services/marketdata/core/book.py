@@ -50,6 +50,7 @@ class Book:
         "sequence",
         "sibling",
         "status",
+        "told_ns",
         "told_touch",
         "venue_ms",
         "whales",
@@ -70,6 +71,7 @@ class Book:
         self.last_e4: int | None = None
         self.crossed_since_ms = 0
         self.told_touch: tuple[int | None, int, int | None, int, bool] | None = None
+        self.told_ns = 0
         """The touch last published, to publish the next only if it differs."""
         self.sibling = SiblingV1(market=status.market, bid_e4=None, ask_e4=None)
         self._snapshot_clock = 0

@@ -284,7 +284,7 @@ class FeedCore:
         out += self._outbox
         self._outbox.clear()
         for due in self._conflator.due(mono_ns):
-            self._append_book(out, due)
+            self._append_book(out, due, mono_ns)
         return out
 
     def next_poll_ns(self, mono_ns: int) -> int:
@@ -322,7 +322,7 @@ class FeedCore:
                 if whales:
                     self._tell_whales(whales)
 
-    def _append_book(self, out: list[Outgoing], due: Due) -> None:
+    def _append_book(self, out: list[Outgoing], due: Due, mono_ns: int) -> None:
         book = self._books[due.market]
         is_stale = self._is_silent or not book.has_snapshot
         if not is_stale:
@@ -335,9 +335,11 @@ class FeedCore:
         out.append(Outgoing("md.book", due.market, message, tick_ns))
         self.counters["books_published"] += 1
         told = (*book.touch(), is_stale)
-        if told == book.told_touch and not due.is_refresh:
+        # A book that changes without pause behind its touch is never refreshed; its top must be.
+        is_new = mono_ns - book.told_ns < self._rules.conflation.refresh_ms * 1_000_000
+        if told == book.told_touch and not due.is_refresh and is_new:
             return
-        book.told_touch = told
+        book.told_touch, book.told_ns = told, mono_ns
         self.counters["tops_published"] += 1
         out.append(Outgoing("md.top", due.market, top_message(book, self._producer, is_stale=is_stale)))
 

@@ -145,6 +145,19 @@ def test_a_change_below_the_published_depth_is_not_published(driver: Driver) -> 
     assert driver.books(10) == []
 
 
+def test_a_top_is_said_each_second_while_only_what_lies_behind_it_changes(driver: Driver) -> None:
+    """Whoever hears only tops, the riskguard, took such a market for silent."""
+    tops: list[TopV1] = []
+    for step in range(1, 31):
+        driver.feed(delta(Side.BID, 4_800, 1, clock=100 + step), FeedHeard(NOW_MS + 100 * step))
+        out = driver.poll(100)
+        assert any(isinstance(one.message, BookV1) for one in out), "each change is a book, none a refresh"
+        tops += [one.message for one in out if isinstance(one.message, TopV1)]
+    assert len(tops) in (2, 3)
+    assert {(top.bid_e4, top.ask_e4) for top in tops} == {(4_900, 5_100)}
+    assert tops[-1].as_of_ms >= NOW_MS + 1_900
+
+
 def test_a_quiet_market_is_refreshed_with_new_exchange_time(driver: Driver) -> None:
     driver.feed(FeedHeard(NOW_MS + 900))
     refreshed = driver.poll(1_000)
