@@ -42,15 +42,17 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         Raises:
             ValueError: Too few signatures for the mode, a key that is none, or one key under two names.
         """
+        keys: dict[bytes, str] = {}
         for name, text in self.signers.items():
             if not name or ":" in name:
                 raise ValueError(f"expected a name without a colon in control.signers, was {name!r}")
             try:
-                public_key(text)
+                key = public_key(text).public_bytes_raw()
             except ValueError as e:
                 raise ValueError(f"expected for control.signers.{name} {e}") from None
-        if len(set(self.signers.values())) < len(self.signers):
-            raise ValueError("expected a key for each person in control.signers, was one under two names")
+            # By the key itself: base64 has more than one text for the same bytes.
+            if keys.setdefault(key, name) != name:
+                raise ValueError("expected a key for each person in control.signers, was one under two names")
         least = _LEAST[env]
         if env is Env.LIVE and self.delay_s >= DELAY_S_MIN:
             least = 1
