@@ -17,7 +17,7 @@ import msgspec
 from rich.table import Table
 
 from libs.cli.operate import OperationRefused
-from libs.cli.preflight.items import Control
+from libs.cli.preflight.items import REFUSES, Control, control_key
 from libs.common.bus.api import Bus
 from libs.common.messages.base import MalformedMessage, WireDecoder
 from libs.common.messages.controls import ControlsV1
@@ -26,8 +26,6 @@ from libs.common.messages.risk import AuditRiskV1
 from libs.common.risk.registry import RULES
 from libs.common.subjects import Subjects
 
-REFUSES: Final = "refuses"
-"""The kind of a rule of the gate, beside ``latches`` and ``pauses``."""
 FIRED: Final = "trigger_fired"
 """The word of `AuditRiskV1.event_type` for a trigger that became red."""
 _RISK: Final = WireDecoder(AuditRiskV1)
@@ -61,7 +59,7 @@ class Said:
     Attributes:
         controls: The riskguard's answer.
         gate: The executor's limits by name.
-        fired: When each control last fired, by `key_of`.
+        fired: When each control last fired, by `control_key`.
         tests: The table of tested controls, or why there is none.
         build: This checkout's.
     """
@@ -71,11 +69,6 @@ class Said:
     fired: Mapping[str, str]
     tests: Sequence[Control] | str
     build: str
-
-
-def key_of(name: str, *, is_rule: bool) -> str:
-    """Return what names a control among triggers and rules; ``order_rate`` is both."""
-    return f"gate.{name}" if is_rule else name
 
 
 async def ask(bus: Bus, subjects: Subjects) -> tuple[ControlsV1, dict[str, int], dict[str, str]]:
@@ -101,14 +94,14 @@ async def ask(bus: Bus, subjects: Subjects) -> tuple[ControlsV1, dict[str, int],
 def lines(said: Said) -> Iterator[Line]:
     """Yield every control, the triggers first."""
     listed = () if isinstance(said.tests, str) else said.tests
-    tests = {key_of(test.name, is_rule=test.kind == REFUSES): test for test in listed}
+    tests = {test.key: test for test in listed}
     for one in said.controls.controls:
         value = ", ".join(f"{name} {number}" for name, number in one.limits.items())
         yield _line(said, tests, one.name, one.kind, one.text, value, is_red=one.is_red)
     for name, rule in RULES.items():
         value = f"{rule.limit} {said.gate[rule.limit]}" if rule.limit in said.gate else ""
         text = rule.refuses.strip().partition("\n")[0]
-        yield _line(said, tests, key_of(name, is_rule=True), REFUSES, text, value, is_red=False)
+        yield _line(said, tests, control_key(name, is_rule=True), REFUSES, text, value, is_red=False)
 
 
 def _line(  # noqa: PLR0917 - one row of a table
@@ -167,5 +160,5 @@ async def _fired(bus: Bus, subjects: Subjects) -> dict[str, str]:
         with contextlib.suppress(MalformedMessage):
             refused = _EXEC.decode(message.data)
             if refused.rule in RULES:
-                found[key_of(refused.rule, is_rule=True)] = message.stored_at
+                found[control_key(refused.rule, is_rule=True)] = message.stored_at
     return found

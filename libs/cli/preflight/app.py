@@ -14,12 +14,10 @@ import typer
 from rich.console import Console
 
 from libs.cli import attest, operate, runfile
-from libs.cli.places import ACCOUNT, CONFIG_ROOT, SERVICES, Places, var_root
+from libs.cli.places import ACCOUNT, CONFIG_ROOT, Places, var_root
 from libs.cli.preflight import command, gather, records
 from libs.common.bus.api import Bus, BusError
 from libs.common.env import Env
-from libs.common.messages.health import StatusV1
-from libs.common.messages.risk import ReconResultV1
 from libs.common.runtime.log import bot_version
 from libs.common.subjects import Subjects
 
@@ -38,7 +36,6 @@ _By = Annotated[str, typer.Option("--by", help="who says so; without it the user
 _KeyFile = Annotated[
     Path | None, typer.Option("--venue-key-file", envvar="PROD_KEYFILE", help="its venue key")
 ]
-_NOTHING = "nothing runs"
 
 
 @app.command()
@@ -52,14 +49,12 @@ def preflight(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Look at the ten items before real money, with evidence; exit 1 while one is open."""
-    statuses, recon = _ask(env)
     facts = gather.facts(
         var=var_root(),
         config=config or CONFIG_ROOT / target.value,
         target=target,
         key_file=key_file,
-        statuses=statuses,
-        recon=recon,
+        asked=_ask(env),
     )
     report = command.make_report(facts, target=target, rehearsed_in=env, account=account)
     path = command.keep(var_root(), report)
@@ -138,13 +133,11 @@ def _refuse(error: ValueError) -> NoReturn:
     raise typer.Exit(2)
 
 
-def _ask(env: Env) -> tuple[dict[str, StatusV1 | str], ReconResultV1 | str]:
+def _ask(env: Env) -> gather.Asked:
     try:
         return _with_bus(env, gather.asked)
-    except runfile.NotRunning as e:
-        return dict.fromkeys(SERVICES, _NOTHING), str(e)
-    except (BusError, OSError) as e:
-        return dict.fromkeys(SERVICES, str(e)), str(e)
+    except (runfile.NotRunning, BusError, OSError) as e:
+        return gather.Asked.nobody(str(e))
 
 
 def _with_bus(env: Env, work: Callable[[Bus, Subjects], Awaitable[T]]) -> T:

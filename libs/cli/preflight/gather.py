@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,18 +20,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from libs.cli import operate, reconcile
 from libs.cli.places import ROOT, SERVICES
 from libs.cli.preflight import records
-from libs.cli.preflight.items import Control, Facts
+from libs.cli.preflight.items import Control, Facts, control_key
 from libs.common.bus.api import Bus, BusError
 from libs.common.control.signing import public_key
 from libs.common.env import Env
+from libs.common.messages.base import MalformedMessage, WireDecoder
+from libs.common.messages.controls import ControlsV1
 from libs.common.messages.health import StatusV1
 from libs.common.messages.risk import ReconResultV1
+from libs.common.risk.registry import RULES
 from libs.common.runtime.log import bot_version
 from libs.common.subjects import Subjects
 
 STOP_PAGE: Final = Path("docs") / "how-to" / "stop.md"
 _RECORDS: Final = ("tests", *records.BY_HAND, *records.APPROVERS)
 _CHECK_S: Final = 30.0
+_CONTROLS: Final = WireDecoder(ControlsV1)
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -39,13 +44,46 @@ class _Table(msgspec.Struct, frozen=True):
     controls: tuple[Control, ...]
 
 
-async def asked(bus: Bus, subjects: Subjects) -> tuple[dict[str, StatusV1 | str], ReconResultV1 | str]:
-    """Return what the running services say, and the result of a comparison that begins now."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for; each part says why it is not there.
+
+    Attributes:
+        statuses: What the running services say of themselves.
+        recon: The result of a comparison that began with the question.
+        controls: Every control of riskguard and gate, by `control_key`.
+    """
+
+    statuses: Mapping[str, StatusV1 | str]
+    recon: ReconResultV1 | str
+    controls: Collection[str] | str
+
+    @classmethod
+    def nobody(cls, why: str) -> Asked:
+        """Return that nobody answered."""
+        return cls(dict.fromkeys(SERVICES, why), why, why)
+
+
+async def asked(bus: Bus, subjects: Subjects) -> Asked:
+    """Return what the running services say now."""
     statuses = await operate.statuses(bus, subjects)
+    recon: ReconResultV1 | str
     try:
-        return statuses, await reconcile.run_now(bus, subjects)
+        recon = await reconcile.run_now(bus, subjects)
     except (operate.OperationRefused, BusError) as e:
-        return statuses, str(e) or type(e).__name__
+        recon = str(e) or type(e).__name__
+    return Asked(statuses, recon, await _controls(bus, subjects))
+
+
+async def _controls(bus: Bus, subjects: Subjects) -> Collection[str] | str:
+    try:
+        answer = await bus.request(subjects.of("svc", "riskguard", "controls"), b"")
+        triggers = _CONTROLS.decode(answer.data).controls
+    except (BusError, MalformedMessage) as e:
+        return str(e) or type(e).__name__
+    return {control_key(one.name, is_rule=False) for one in triggers} | {
+        control_key(name, is_rule=True) for name in RULES
+    }
 
 
 def facts(
@@ -54,8 +92,7 @@ def facts(
     config: Path,
     target: Env,
     key_file: Path | None,
-    statuses: Mapping[str, StatusV1 | str],
-    recon: ReconResultV1 | str,
+    asked: Asked,
 ) -> Facts:
     """Return everything that the items look at.
 
@@ -64,21 +101,22 @@ def facts(
         config: Folder of the target's configuration.
         target: The environment that is meant to start.
         key_file: The venue's private key in that environment.
-        statuses: What the running services say.
-        recon: What the comparison said.
+        asked: What the running services say.
     """
     approvers, problem = approvers_of(config)
     settings = {
         **{f"{name}.toml": _config_problem(config, name, target) for name in SERVICES},
         "venue key": key_problem(key_file),
         "approvers.toml": problem,
+        "checkout": _checkout_problem(),
     }
     return Facts(
         now_ms=time.time_ns() // 1_000_000,
         build=bot_version(os.environ),
         config=config_hash(config),
-        statuses=statuses,
-        recon=recon,
+        statuses=asked.statuses,
+        recon=asked.recon,
+        expected=asked.controls,
         records={what: records.read(var, what) for what in _RECORDS},
         controls=read_controls(var / "controls.json"),
         stop_page=_stop_page(),
@@ -116,6 +154,8 @@ def approvers_of(config: Path) -> tuple[dict[str, Ed25519PublicKey], str]:
         return {}, "is not there"
     except (OSError, ValueError) as e:
         return {}, f"cannot be read: {e}"
+    if len({key.public_bytes_raw() for key in keys.values()}) < len(keys):
+        return {}, "has one key for two roles"
     missing = [role for role in records.APPROVERS if role not in keys]
     return keys, f"names no {' and no '.join(missing)}" if missing else ""
 
@@ -149,6 +189,23 @@ def key_problem(key_file: Path | None) -> str:
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         return f"expected mode 0600 or less, was {stat.S_IMODE(mode):04o}"
     return ""
+
+
+def _checkout_problem() -> str:
+    """Return why the build's name says less than what runs; what was built with a name is what it is."""
+    if os.environ.get("BOT_VERSION"):
+        return ""
+    command = ("git", "status", "--porcelain", "--untracked-files=no")
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=_CHECK_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return f"cannot be looked at: {type(e).__name__}"
+    if done.returncode:
+        return f"cannot be looked at: {done.stderr.strip()[-200:]}"
+    changed = done.stdout.splitlines()
+    return f"{len(changed)} files changed since the commit" if changed else ""
 
 
 def _stop_page() -> str:

@@ -7,7 +7,7 @@ delivered), which only grow old.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,9 +15,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from libs.cli.preflight.records import APPROVERS, Record, is_signed
+from libs.common.kalshi.restricted import MAY_NOT
 from libs.common.messages.health import StatusV1
 from libs.common.messages.risk import ReconResultV1
 
+REFUSES: Final = "refuses"
+"""The kind of a rule of the gate, beside ``latches`` and ``pauses``."""
 DAY_MS: Final = 86_400_000
 _OLD_MS: Final = 30 * DAY_MS
 REPORT_LIFE_MS: Final = DAY_MS
@@ -53,6 +56,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.items) == len(_JUDGES) and all(item.is_passed for item in self.items)
 
 
+def control_key(name: str, *, is_rule: bool) -> str:
+    """Return what names a control among triggers and rules; ``order_rate`` is both."""
+    return f"gate.{name}" if is_rule else name
+
+
 class Control(msgspec.Struct, frozen=True, kw_only=True):
     """One row of ``var/controls.json``; None is a cell that the last run left empty."""
 
@@ -64,6 +72,11 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     mutation_caught: bool | None
     tested_at: str
     commit: str
+
+    @property
+    def key(self) -> str:
+        """Return its name among triggers and rules."""
+        return control_key(self.name, is_rule=self.kind == REFUSES)
 
     @property
     def is_tested(self) -> bool:
@@ -88,6 +101,7 @@ class Facts:
         recon: The newest comparison, asked for just now, or why there is none.
         records: What is on record, or why it is not.
         controls: Every tested control, or why the table cannot be read.
+        expected: Every control that there is, by `control_key`, or why nobody says.
         stop_page: Where the stop procedure is written down, with its hash; empty where it is not.
         settings: Each thing that the target's environment needs, and what is wrong with it (empty: nothing).
         approvers: Public keys by role.
@@ -100,6 +114,7 @@ class Facts:
     recon: ReconResultV1 | str
     records: Mapping[str, Record | str]
     controls: Sequence[Control] | str = "nothing on record"
+    expected: Collection[str] | str = "nobody was asked"
     stop_page: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     approvers: Mapping[str, Ed25519PublicKey] = field(default_factory=dict)
@@ -153,7 +168,10 @@ def _killed(facts: Facts) -> Verdict:
     other = sorted({row.commit for row in rows if row.commit != facts.build})
     if other or not rows:
         return False, f"controls were tested with {', '.join(other) or 'nothing'}, this is {facts.build}"
-    open_rows = [row.name for row in rows if not row.is_tested]
+    if isinstance(facts.expected, str):
+        return False, f"which controls there are: {facts.expected}"
+    untested = set(facts.expected) - {row.key for row in rows}
+    open_rows = [*(row.key for row in rows if not row.is_tested), *sorted(untested)]
     if open_rows:
         return False, f"not whole: {', '.join(open_rows)}"
     slowest = max(rows, key=_closed_ms)
@@ -173,8 +191,10 @@ def _reconciled(facts: Facts) -> Verdict:
     if isinstance(result, str):
         return False, result
     residuals = f"residuals {result.position_residual_e2} contracts (E2), {result.cash_residual_e6} cash (E6)"
-    is_clean = not (result.drifts or result.position_residual_e2 or result.cash_residual_e6)
-    return is_clean, f"cycle {result.cycle}: {len(result.drifts)} differences, {residuals}"
+    unsure = [error for error in result.errors if MAY_NOT not in error]
+    is_clean = not (unsure or result.drifts or result.position_residual_e2 or result.cash_residual_e6)
+    told = f"; {'; '.join(result.errors)}" if result.errors else ""
+    return is_clean, f"cycle {result.cycle}: {len(result.drifts)} differences, {residuals}{told}"
 
 
 def _configured(facts: Facts) -> Verdict:

@@ -67,11 +67,12 @@ def read(root: Path, what: str) -> Record | str:
     """Return a fact, or why there is none."""
     path = path_of(root, what)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        record = msgspec.json.decode(path.read_bytes(), type=Record)
     except FileNotFoundError:
         return "nothing on record"
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
         return f"{path.name} cannot be read: {e}"
+    return record if record.what == what else f"{path.name} is a record of {record.what}"
 
 
 def signed_bytes(record: Record) -> bytes:

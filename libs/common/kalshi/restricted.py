@@ -11,6 +11,9 @@ T = TypeVar("T")
 
 _FORBIDDEN: Final = frozenset({403, 404})
 
+MAY_NOT: Final = "may not be read"
+"""In the text of each list that is left out for good: the key has no right to it."""
+
 
 async def allowed(reading: Awaitable[list[T]], name: str, untold: list[str]) -> list[T]:
     """Return a list, empty and named in ``untold`` where this key may not see it.
@@ -23,5 +26,5 @@ async def allowed(reading: Awaitable[list[T]], name: str, untold: list[str]) -> 
     except VenueRefused as e:
         if e.status not in _FORBIDDEN:
             raise
-        untold.append(f"{name} may not be read: {e.status} {e.code}")
+        untold.append(f"{name} {MAY_NOT}: {e.status} {e.code}")
         return []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from libs.cli.attest import Line, Said, key_of, lines
-from libs.cli.preflight.items import Control
+from libs.cli.attest import Line, Said, lines
+from libs.cli.preflight.items import Control, control_key
 from libs.common.messages.controls import ControlsV1, ControlV1
 from libs.common.risk.registry import RULES
 
@@ -48,7 +48,7 @@ def found(*tests: Control) -> dict[str, Line]:
 
 def test_every_trigger_and_every_rule_is_listed_with_number_owner_and_last_firing() -> None:
     all_lines = found()
-    assert set(all_lines) == {"order_rate", *(key_of(name, is_rule=True) for name in RULES)}
+    assert set(all_lines) == {"order_rate", *(control_key(name, is_rule=True) for name in RULES)}
     assert all_lines["order_rate"].value == "orders_per_minute 60"
     assert all_lines["order_rate"].owner == "ann"
     assert all_lines["order_rate"].last_fired == "2026-11-21T17:00:00Z"

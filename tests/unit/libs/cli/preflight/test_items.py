@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from libs.cli.preflight import records
+from libs.cli.preflight import gather, records
 from libs.cli.preflight.items import DAY_MS, Control, Facts, Report, judge, refusal
 from libs.cli.preflight.records import Record
 from libs.common.messages.health import StatusV1
@@ -108,6 +109,7 @@ READY = Facts(
         **{role: approval(role) for role in records.APPROVERS},
     },
     controls=(control(),),
+    expected={"daily_loss_limit"},
     stop_page="docs/stop.md, sha256 1",
     settings={"executor.toml": "", "venue key": ""},
     approvers={role: key.public_key() for role, key in KEYS.items()},
@@ -154,9 +156,16 @@ OPEN = {
     "controls of another build": (5, replace(READY, controls=(control(), control(commit="old")))),
     "a control that was too slow": (5, replace(READY, controls=(control(gate_closed_ms=1_001.0),))),
     "a control that nothing provoked": (5, replace(READY, controls=(control(gate_closed_ms=None),))),
+    "a control that is not in the table": (5, replace(READY, expected={"daily_loss_limit", "max_drawdown"})),
+    "a rule behind a trigger's name": (
+        5,
+        replace(READY, expected={"daily_loss_limit", "gate.daily_loss_limit"}),
+    ),
+    "nobody says which controls there are": (5, replace(READY, expected="silent")),
     "no stop page": (6, replace(READY, stop_page="")),
     "no comparison": (7, replace(READY, recon="silent")),
     "a difference": (7, replace(READY, recon=result(drifts=(DRIFT,)))),
+    "a balance that was not told": (7, replace(READY, recon=result(errors=("the balance was not told",)))),
     "a cent": (7, replace(READY, recon=result(cash_residual_e6=1))),
     "a hundredth of a contract": (7, replace(READY, recon=result(position_residual_e2=-1))),
     "a key that others can read": (8, replace(READY, settings={"venue key": "mode 0644"})),
@@ -178,6 +187,23 @@ OPEN = {
     ),
     "nobody's key is configured": (10, replace(READY, approvers={})),
 }
+
+
+def test_a_list_that_the_key_has_no_right_to_is_told_and_opens_nothing() -> None:
+    item = judge(replace(READY, recon=result(errors=("deposits may not be read: 403 forbidden",))))[6]
+    assert item.is_passed
+    assert "deposits may not be read" in item.evidence
+
+
+@pytest.mark.parametrize("role", ["risk_lead", "client"])
+def test_one_key_approves_for_one_role(tmp_path: Path, role: str) -> None:
+    publics = {one: KEYS[one].public_key().public_bytes_raw() for one in records.APPROVERS}
+    lines = [f'{one} = "{base64.b64encode(key).decode()}"' for one, key in publics.items()]
+    (tmp_path / "approvers.toml").write_text("\n".join(lines))
+    assert gather.approvers_of(tmp_path)[1] == ""
+    lines = [f'{one} = "{base64.b64encode(publics[role]).decode()}"' for one in records.APPROVERS]
+    (tmp_path / "approvers.toml").write_text("\n".join(lines))
+    assert gather.approvers_of(tmp_path) == ({}, "has one key for two roles")
 
 
 @pytest.mark.parametrize("what", OPEN)
@@ -231,5 +257,7 @@ def test_a_record_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert records.read(tmp_path, "soak") == "nothing on record"
     path = records.write(tmp_path, record("soak"))
     assert records.read(tmp_path, "soak") == record("soak")
+    path.rename(records.path_of(tmp_path, "backup"))
+    assert "a record of soak" in str(records.read(tmp_path, "backup"))
     path.write_bytes(b"{")
     assert "cannot be read" in str(records.read(tmp_path, "soak"))
