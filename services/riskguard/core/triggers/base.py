@@ -101,5 +101,13 @@ def worst_of(amounts: Mapping[str, int]) -> tuple[str, int]:
 
 
 def evaluate(triggers: Iterable[Trigger], view: View, limits: Limits) -> tuple[Fired, ...]:
-    """Return everything that fires, not only the first (D-069)."""
-    return tuple(fired for trigger in triggers if (fired := trigger.check(view, limits)) is not None)
+    """Return everything that fires, not only the first (D-069); what cannot be judged halts."""
+    return tuple(fired for trigger in triggers if (fired := _checked(trigger, view, limits)) is not None)
+
+
+def _checked(trigger: Trigger, view: View, limits: Limits) -> Fired | None:
+    try:
+        return trigger.check(view, limits)
+    except Exception as e:  # noqa: BLE001 - one rule's mistake must not take the others and the lane with it
+        text = f"{trigger.name} cannot be judged: {type(e).__name__}: {e}"
+        return Fired(trigger.name, text, limit=0, was=1, is_latching=True)
