@@ -22,6 +22,7 @@ from libs.common.messages.execution import OrderGroupV1
 from libs.common.messages.risk import AuditRiskV1, ExposureV1, PnlV1
 from libs.common.runtime.app import App
 from libs.common.runtime.clock import SystemClock
+from services.riskguard.core.core import RiskguardCore
 from services.riskguard.core.limits import Limits
 from tests.support.bus import Connect
 from tests.support.eventually import eventually
@@ -298,6 +299,23 @@ async def test_halt_that_the_stream_refuses_holds_up_none_behind_it(
     answer = await ask(scene.bus, "riskguard", "halt", {"reason": "the one behind it"})
     assert answer["is_stored"]
     assert not (await first)["is_stored"]
+
+
+async def test_guard_that_fails_withdraws_its_permit_before_it_ends(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.guard()
+    await scene.closed("born halted")
+    assert (await scene.resume())["is_accepted"]
+    await scene.opened()
+
+    def failing(*_: object) -> object:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(RiskguardCore, "on_tick", failing)
+    await scene.closed("the riskguard failed")
+    with pytest.raises(ExceptionGroup):
+        await scene.stack.aclose()
 
 
 async def test_garbage_changes_nothing(scene: Scene) -> None:

@@ -61,6 +61,25 @@ class Outputs:
         )
         await self._bus.publish(self._subjects.of("permit.risk", core.account_id), encode(permit))
 
+    async def withdraw(self, reason: str) -> None:
+        """Publish a closed permit, whatever the core would say.
+
+        Raises:
+            BusUnavailable: Not connected; the last one ages out.
+        """
+        self.stopping = reason
+        self._count += 1
+        permit = PermitV1(
+            issuer="riskguard",
+            boot=self._boot,
+            counter=self._count,
+            account=self._core.account_id,
+            is_open=False,
+            reasons=(reason,),
+            sent_ms=self._clock.now_ns() // 1_000_000,
+        )
+        await self._bus.publish(self._subjects.of("permit.risk", self._core.account_id), encode(permit))
+
     async def figures(self) -> None:
         """Publish exposure, result and size factor of the account, and exposure of each event at risk.
 

@@ -117,6 +117,15 @@ class RiskguardApp:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        try:
+            await self._work()
+        except Exception as e:
+            # Nobody guards any more: said at once, and not found out by two seconds of silence.
+            with contextlib.suppress(BusError):
+                await self._outputs.withdraw(f"the riskguard failed: {type(e).__name__}")
+            raise
+
+    async def _work(self) -> None:
         self._venue.watch_clock(
             lambda bounds: self._perform(self._core.on_exchange_clock(bounds, self._mono()))
         )
