@@ -197,12 +197,17 @@ def limits_table(shown: dict[str, Any]) -> Table:
             f"{one['cap']:,}",
             change.get("by", ""),
             change.get("reason", ""),
-            ""
-            if until_ms is None
-            else datetime.fromtimestamp(until_ms / 1_000, UTC).isoformat(" ", "seconds"),
+            "" if until_ms is None else _moment(until_ms),
             style="bold" if change else "",
         )
     return table
+
+
+def _moment(at_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(" ", "seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"  # beyond the calendar: whoever said so meant for ever
 
 
 R = TypeVar("R", ResumeV1, LimitV1)

@@ -106,7 +106,9 @@ async def halt(
         BusError: It was sent to everyone who listens, but the stream did not confirm it.
     """
     subject = subjects.of("ctl.halt", "operator")
-    data = encode(HaltV1(reason=reason, by=by, scope=reach[0], scope_key=reach[1], level=level))
+    # A terminal hands on bytes that are no text as half letters, which no message can carry: it halts anyway.
+    reason, by, key = (text.encode("utf-8", "replace").decode() for text in (reason, by, reach[1]))
+    data = encode(HaltV1(reason=reason, by=by, scope=reach[0], scope_key=key, level=level))
     try:
         return (await bus.append(subject, data, msg_id=f"halt-{uuid.uuid4().hex}")).sequence
     except BusError:

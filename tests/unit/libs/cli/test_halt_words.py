@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from libs.cli.operate import HaltLevel, is_halt_verified, reach_of
-from libs.common.messages.control import GateState, ScopeKind
+from libs.cli.control_app import limits_table
+from libs.cli.operate import HaltLevel, halt, is_halt_verified, reach_of
+from libs.common.bus.memory import MemoryBus
+from libs.common.env import Env
+from libs.common.messages.control import GateState, ScopeKind, parse_halt
 from libs.common.messages.health import StatusV1
+from libs.common.subjects import Subjects
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,20 @@ def test_reach_that_names_nothing_is_refused_and_halts_nothing_by_mistake(text: 
 
 def test_levels_are_those_of_a_halt() -> None:
     assert {level.value for level in HaltLevel} <= {state.value for state in GateState}
+
+
+async def test_halt_whose_reason_is_no_text_halts_all_the_same() -> None:
+    bus = MemoryBus()
+    await halt(bus, Subjects(Env.SIM), "fat finger \udcff", "ann\udc80")
+    (stored,) = bus.broker.stored(Subjects(Env.SIM).of("ctl.halt", "operator"))
+    assert parse_halt(stored.data).reason == "fat finger ?"
+
+
+@pytest.mark.parametrize("until_ms", [None, 1_800_000_000_000, 10**15, 10**25, -(10**25)])
+def test_limits_are_shown_whatever_the_end_of_a_change(until_ms: int | None) -> None:
+    change = {"by": "ann", "reason": "r", "until_ms": until_ms}
+    shown = {"all": [{"name": "position_e2", "value": 1, "cap": 2, "change": change}]}
+    assert limits_table(shown).row_count == 1
 
 
 def a_status(state: str, **gauges: float) -> StatusV1:
