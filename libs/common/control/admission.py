@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from libs.common.control.latch import LatchFold
-from libs.common.control.limits import LimitFold
-from libs.common.control.signing import Verifier
+from libs.common.control.limits import RAISE_MS_MAX, LimitFold
+from libs.common.control.signing import SKEW_MS, Verifier
 from libs.common.messages.control import ResumeV1
 from libs.common.messages.risk import LimitV1
 
@@ -67,9 +67,7 @@ class Admission:
             return False, ""
         from_ms = 0
         if limit.nonce:
-            refusal = self.verifier.refusal(limit, stored_ms)
-            if not refusal and limit.until_ms is None:
-                refusal = "a raise with an end, was without"
+            refusal = self.verifier.refusal(limit, stored_ms) or _endless(limit, stored_ms)
             if refusal:
                 self._refused.add(sequence)
                 if limit.scope == fold.account:
@@ -86,3 +84,14 @@ class Admission:
     def _counts_ms(self, stored_ms: int) -> int:
         """Return when a resume begins to count, and the ramp after it: not while it still waits."""
         return stored_ms + self.verifier.delay_ms
+
+
+def _endless(limit: LimitV1, stored_ms: int) -> str:
+    if limit.until_ms is None:
+        return "a raise with an end, was without"
+    ahead_ms = limit.until_ms - stored_ms
+    return (
+        f"an end at most {RAISE_MS_MAX} ms ahead, was {ahead_ms} ms"
+        if ahead_ms > RAISE_MS_MAX + SKEW_MS
+        else ""
+    )

@@ -18,13 +18,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from libs.common.messages.risk import LimitV1
 
 L = TypeVar("L", bound=msgspec.Struct)
+
+RAISE_MS_MAX: Final = 31 * 86_400_000
+"""Longest that a raise may last: nobody remembers longer why it was right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from libs.common.messages.risk import LimitV1
 
 LIFE_MS_MAX: Final = 300_000
 """Longest time from an offer to its storing: two people read, agree and sign within five minutes."""
-_SKEW_MS: Final = 10_000
+SKEW_MS: Final = 10_000
 """How far the clocks of riskguard and NATS server may differ; it lengthens no offer's life by more."""
 _SIGNATURES_MAX: Final = 16
 _RESUME_FIELDS: Final = (
@@ -162,7 +162,7 @@ def _untimely(message: Signed, stored_ms: int) -> str:
         return "a time of storing, was none"
     if stored_ms > message.expires_ms:
         return f"stored before it expired, was {stored_ms - message.expires_ms} ms late"
-    if message.expires_ms > stored_ms + LIFE_MS_MAX + _SKEW_MS:
+    if message.expires_ms > stored_ms + LIFE_MS_MAX + SKEW_MS:
         return f"an expiry at most {LIFE_MS_MAX} ms ahead, was {message.expires_ms - stored_ms} ms"
     return ""
 

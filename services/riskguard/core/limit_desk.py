@@ -18,11 +18,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from libs.common.control.limits import LimitFold, LimitNow
+from libs.common.control.limits import RAISE_MS_MAX, LimitFold, LimitNow
 from libs.common.control.signing import Verifier, signed_bytes
 from libs.common.messages.risk import LimitV1
 
-RAISE_MS_MAX = 31 * 86_400_000
 _TEXT_MAX = 500
 _MS = 1_000_000
 

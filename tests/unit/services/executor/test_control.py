@@ -47,8 +47,8 @@ class Plane:
     """A control watch over a stream in memory, and what it told the core."""
 
     def __init__(self, verifier: Verifier = UNSIGNED) -> None:
-        self.bus = MemoryBus(clock=ManualClock())
         self.desk: Desk = a_desk()
+        self.bus = MemoryBus(clock=ManualClock(self.desk.now.ms * 1_000_000))
         self.kills: list[StartKill] = []
         self.effects: list[Effect] = []
         self.stored = 0
@@ -226,7 +226,7 @@ async def test_process_that_is_born_reads_every_change_in_order_up_to_its_config
     await plane.limit("orders_per_s_max", 7)
     await plane.limit("order_qty_e2_max", 300)
     more = configured.order_qty_e2_max * 2
-    raised = a_raise("order_qty_e2_max", more, after=3, at_ms=plane.now_ms, until_ms=10**13)
+    raised = a_raise("order_qty_e2_max", more, after=3, at_ms=plane.now_ms, until_ms=plane.now_ms + 3_600_000)
     await plane.bus.append(LIMIT, encode(raised), msg_id="raise")
     await plane.limit("account_orders_max", 1, scope="other")
     await plane.watch.read_all()
@@ -238,7 +238,7 @@ async def test_raise_behind_a_change_that_it_does_not_name_is_void() -> None:
     approver = plane.desk.engine.quoter.approver
     await plane.limit("order_qty_e2_max", 300)
     await plane.limit("order_qty_e2_max", 200)
-    raised = a_raise("order_qty_e2_max", 250, after=1, at_ms=plane.now_ms, until_ms=10**13)
+    raised = a_raise("order_qty_e2_max", 250, after=1, at_ms=plane.now_ms, until_ms=plane.now_ms + 3_600_000)
     await plane.bus.append(LIMIT, encode(raised), msg_id="raise")
     await plane.watch.read_all()
     assert approver.limits.order_qty_e2_max == 200

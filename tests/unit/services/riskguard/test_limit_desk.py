@@ -8,11 +8,10 @@ import random
 import msgspec
 import pytest
 
-from libs.common.control.limits import LimitFold, LimitNow
+from libs.common.control.limits import RAISE_MS_MAX, LimitFold, LimitNow
 from libs.common.control.signing import Verifier
 from services.riskguard.core.limit_changes import is_changeable
 from services.riskguard.core.limit_desk import (
-    RAISE_MS_MAX,
     LimitAnswer,
     LimitDesk,
     LimitRequest,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.control.admission import Admission
-from libs.common.control.limits import LimitFold, flat
+from libs.common.control.limits import RAISE_MS_MAX, LimitFold, flat
 from libs.common.messages.risk import LimitV1
 from services.riskguard.core.limit_changes import is_changeable
 from tests.support.resumes import UNSIGNED, Person, a_limit, a_raise, verifier_of
@@ -70,6 +70,16 @@ def test_raise_without_signature_or_end_is_skipped_and_breaks_the_chain_for_ever
     right = msgspec.structs.replace(right, signatures=(ann.sign(right),))
     assert admission.limit(fold, 4, right, AT_MS) == (True, "")
     assert value(fold) == 60
+
+
+def test_raise_for_longer_than_a_month_is_skipped_whoever_signed_it() -> None:
+    admission, fold = Admission(UNSIGNED), LimitFold("main")
+    fold.take(1, a_limit(NAME, 50))
+    for sequence, more_ms in ((2, 60_000), (3, 0)):
+        raised = a_raise(NAME, 60, after=sequence - 1, at_ms=AT_MS, until_ms=AT_MS + RAISE_MS_MAX + more_ms)
+        is_new, refusal = admission.limit(fold, sequence, raised, AT_MS)
+        assert (is_new, bool(refusal)) == (not more_ms, bool(more_ms))
+        assert value(fold) == (50 if more_ms else 60)
 
 
 changes = st.lists(
