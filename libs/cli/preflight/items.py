@@ -15,6 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from libs.cli.preflight.records import APPROVERS, Record, is_signed
+from libs.common.env import Env
 from libs.common.kalshi.restricted import MAY_NOT
 from libs.common.messages.health import StatusV1
 from libs.common.messages.risk import ReconResultV1
@@ -130,7 +131,7 @@ def judge(facts: Facts) -> tuple[Item, ...]:
 
 
 def refusal(report: Report | str, *, now_ms: int, build: str, config: str, account: str) -> str:
-    """Return why a report does not let its target start, or an empty text."""
+    """Return why a report does not let `live` start, or an empty text."""
     if isinstance(report, str):
         return f"a fresh preflight: {report}"
     age_ms = now_ms - report.at_ms
@@ -141,6 +142,8 @@ def refusal(report: Report | str, *, now_ms: int, build: str, config: str, accou
         f"a preflight at most {REPORT_LIFE_MS // 3_600_000} h old, was {age_ms // 3_600_000} h": not (
             0 <= age_ms <= REPORT_LIFE_MS
         ),
+        f"a preflight for live, was for {report.target}": report.target != Env.LIVE.value,
+        "a rehearsal at the exchange, was in the simulated one": report.rehearsed_in == Env.SIM.value,
         "all ten items passed, failed: "
         + ", ".join(item.name for item in report.items if not item.is_passed): not report.is_passed,
     }

@@ -243,6 +243,8 @@ def test_a_fresh_report_of_this_build_lets_live_start() -> None:
         report(build="old"),
         report(config="other"),
         report(account="another"),
+        report(target="demo"),
+        report(rehearsed_in="sim"),
         report(at_ms=NOW_MS - DAY_MS - 1),
         report(at_ms=NOW_MS + 1),
         report(items=()),
