@@ -190,7 +190,7 @@ class RiskguardApp:
                 "trades_today": standing.result.trades,
                 "open_positions": len(standing.view.positions),
                 "high_water_e6": core.account.high_water_e6,
-                **standing.view.money.gauges(),
+                **standing.view.money.gauges(core.limits.money.losses_min_e6),
                 "balance_reads": core.areas.money.balance_reads,
                 "equity_e6": core.areas.money.balances.equity_e6(core.account, self._mono()) or 0,
                 "halt_sequence": state.halt_sequence,

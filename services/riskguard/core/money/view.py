@@ -32,12 +32,16 @@ class MoneyView:
     account_position_e2: int = 0
     series_exposure_e6: Mapping[str, int] = field(default_factory=dict)
 
-    def gauges(self) -> dict[str, float]:
+    def losing_trips(self, more_than_e6: int) -> int:
+        """Return how many of the round trips lost more than this: what is less is noise."""
+        return sum(result_e6 < -more_than_e6 for result_e6 in self.trips)
+
+    def gauges(self, losses_min_e6: int) -> dict[str, float]:
         """Return what the status shows; a mean that nobody knows is left out."""
         means = {"slippage_e4": self.slippage_e4, "markout_e4": self.markout_e4}
         return {
             "balance_drop_e6": self.balance_drop_e6,
-            "losing_trips": sum(result_e6 < 0 for result_e6 in self.trips),
+            "losing_trips": self.losing_trips(losses_min_e6),
             "worst_trip_e6": min(self.trips, default=0),
             **{name: mean_e4 for name, mean_e4 in means.items() if mean_e4 is not None},
         }

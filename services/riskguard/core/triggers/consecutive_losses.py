@@ -18,7 +18,7 @@ class ConsecutiveLosses:
 
     def check(self, view: View, limits: Limits) -> Fired | None:
         """Return how it fires, or None."""
-        lost = sum(result_e6 < -limits.money.losses_min_e6 for result_e6 in view.money.trips)
+        lost = view.money.losing_trips(limits.money.losses_min_e6)
         if lost < limits.money.losses_max:
             return None
         text = f"{self.text}: {lost} of the last {len(view.money.trips)}, limit {limits.money.losses_max}"
