@@ -65,8 +65,8 @@ def says(app: App, word: str) -> bool:
 
 async def test_starts_of_the_executor_are_known_to_a_guard_that_started_after_them(scene: Scene) -> None:
     """Four epochs within a minute: the guard that heard none of them reads them from the stream."""
-    for _ in range(3):
-        await scene.executor.lead()
+    for number in range(3):
+        await scene.executor.lead(f"run-{number}")
     async with scene.guard(boots_max=3, boots_window_ms=600_000) as app:
         await eventually(lambda: says(app, "executor 4 times"), 10, what="a restart loop")
     async with scene.guard(boots_max=4, boots_window_ms=600_000) as app:

@@ -157,15 +157,15 @@ class FakeExecutor:
         ack = await self.bus.append(SUBJECTS.of(family, key), encode(message), msg_id=f"fake-{self._count}")
         return ack.sequence
 
-    async def lead(self) -> None:
-        """Begin a new epoch and stay alive."""
+    async def lead(self, run: str = "run") -> None:
+        """Begin a new epoch and stay alive; another run is another start."""
         self.epoch += 1
         first = self.epoch == 1
         epoch = EpochV1(
             account=ACCOUNT,
             number=self.epoch,
             holder=HOLDER,
-            run="run",
+            run=run,
             build="b",
             config_hash="c",
             started_ns=0,

@@ -147,7 +147,7 @@ class RiskguardCore:
         self.leader.on_epoch(epoch, sequence, now_ns)
         for area in self.areas:
             area.on_epoch(epoch, sequence, now_ns)
-        self.areas.health.on_stored_epoch(epoch.number, stored_ms)
+        self.areas.health.on_stored_epoch(epoch, stored_ms)
         return []
 
     def on_group(self, group: OrderGroupV1) -> list[Effect]:

@@ -13,7 +13,8 @@ Rules of the file:
   restart does not make everybody young.
 * The executor's epochs count beside its heartbeats, the larger of the two, by the
   time at which the stream stored them: they are there after our own restart, when
-  every earlier heartbeat is forgotten.
+  every earlier heartbeat is forgotten. A leader that takes over from itself, as it
+  does after each resume, has not started.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from libs.common.messages.execution import EpochV1
 from libs.common.messages.health import BeatV1
 
 BEAT_NS: Final = 500_000_000
@@ -54,8 +56,8 @@ class Boots:
 
     window_ms: int
     _boots: dict[str, deque[Boot]] = field(default_factory=dict)
-    _epochs_ms: dict[int, int] = field(default_factory=dict)
-    """Epoch number to when it was stored."""
+    _epochs: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Epoch number to when it was stored, and who took it."""
     _last_ns: int | None = None
     _heard_ns: int = 0
     """How long anybody was heard."""
@@ -76,19 +78,26 @@ class Boots:
             return
         known.heard_at, known.counter = self._heard_ns, beat.counter
 
-    def on_epoch(self, number: int, stored_ms: int) -> None:
+    def on_epoch(self, epoch: EpochV1, stored_ms: int) -> None:
         """Take an executor's epoch, stored ones from before our start included; each counts once."""
-        self._epochs_ms[number] = stored_ms
-        if len(self._epochs_ms) > _BOOTS_KEPT:
-            del self._epochs_ms[min(self._epochs_ms)]
+        self._epochs[epoch.number] = (stored_ms, f"{epoch.holder}/{epoch.run}")
+        if len(self._epochs) > _BOOTS_KEPT:
+            del self._epochs[min(self._epochs)]
 
     def counts(self, now_ns: int, now_ms: int) -> dict[str, int]:
         """Return how often each service started within the window."""
         counts = {service: self._count(boots, now_ns) for service, boots in self._boots.items()}
-        epochs = sum(now_ms - stored_ms <= self.window_ms for stored_ms in self._epochs_ms.values())
-        if epochs:
-            counts[EXECUTOR] = max(epochs, counts.get(EXECUTOR, 0))
+        if starts := self._leaders(now_ms):
+            counts[EXECUTOR] = max(starts, counts.get(EXECUTOR, 0))
         return counts
+
+    def _leaders(self, now_ms: int) -> int:
+        """Return how often somebody else took the lead within the window."""
+        starts, before = 0, ""
+        for _, (stored_ms, leader) in sorted(self._epochs.items()):
+            starts += leader != before and now_ms - stored_ms <= self.window_ms
+            before = leader
+        return starts
 
     def _count(self, boots: deque[Boot], now_ns: int) -> int:
         window_ns = self.window_ms * _MS

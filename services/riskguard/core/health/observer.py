@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.common.kalshi.model import ExchangeStatus, VenueFill, VenueOrder
 from libs.common.kalshi.server_clock import ClockBounds
+from libs.common.messages.execution import EpochV1
 from libs.common.messages.health import BeatV1
 from services.riskguard.core.area import Area
 from services.riskguard.core.health.boots import Boots
@@ -31,9 +32,9 @@ class Health(Area):
         self._boots.on_beat(beat, now_ns)
         self._clocks.on_beat(beat, now_ns)
 
-    def on_stored_epoch(self, number: int, stored_ms: int) -> None:
+    def on_stored_epoch(self, epoch: EpochV1, stored_ms: int) -> None:
         """Take an executor's epoch with the time at which the stream stored it."""
-        self._boots.on_epoch(number, stored_ms)
+        self._boots.on_epoch(epoch, stored_ms)
 
     def on_exchange(self, status: ExchangeStatus, now_ns: int) -> None:
         """Take whether exchange and shards trade."""

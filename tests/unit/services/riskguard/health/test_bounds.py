@@ -9,7 +9,7 @@ from services.riskguard.core.health.boots import Boots
 from services.riskguard.core.health.clocks import Clocks
 from services.riskguard.core.health.roll import Roll
 from tests.support.guards import beat
-from tests.support.truth_builders import MS, NOW_MS, S
+from tests.support.truth_builders import MS, NOW_MS, S, epoch_event
 
 MANY = 5_000
 KEPT_MAX = 10_000
@@ -44,7 +44,7 @@ def test_starts_of_any_service_are_bounded_and_still_too_many() -> None:
     for number in range(MANY):
         boots.on_beat(beat("strategy", 1, run=f"r{number}"), number * MS)
         boots.on_beat(beat(f"service-{number}", 1), number * MS)
-        boots.on_epoch(number, NOW_MS)
+        boots.on_epoch(epoch_event(number, holder=f"e{number}"), NOW_MS)
     assert kept(boots) < KEPT_MAX
     counts = boots.counts(10 * S, NOW_MS)
     assert counts["strategy"] >= 50

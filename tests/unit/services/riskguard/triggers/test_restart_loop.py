@@ -130,15 +130,27 @@ def test_the_executors_epochs_count_by_when_they_were_stored(age_ms: int, expect
     core = guard(limits=LIMITS)
     for number in range(1, 5):
         stored_ms = NOW_MS - age_ms if number == 1 else NOW_MS - 1_000
-        core.on_epoch(epoch_event(number), number, stored_ms, 0)
+        core.on_epoch(epoch_event(number, holder=f"e{number}"), number, stored_ms, 0)
     tick(core, 0)
     assert red(core) & {NAME} == expected
+
+
+def test_a_leader_that_takes_over_from_itself_has_not_started() -> None:
+    """It does so after each resume: a day of drills is no restart loop."""
+    core = guard(limits=LIMITS)
+    for number in range(1, 40):
+        core.on_epoch(epoch_event(number, holder="a"), number, NOW_MS - 1_000, 0)
+    assert boots(core, 0, "executor") == 1
+    for number, holder in enumerate("bab", 40):
+        core.on_epoch(epoch_event(number, holder=holder), number, NOW_MS - 500, 0)
+    assert boots(core, 0, "executor") == 4
 
 
 def test_epochs_and_heartbeats_of_the_same_executors_are_not_added() -> None:
     core, now_ns = running_guard(LIMITS), S
     for number in range(1, 4):
-        core.on_epoch(epoch_event(number), number, NOW_MS + now_ns // MS, now_ns)
-        core.on_epoch(epoch_event(number), number, NOW_MS + now_ns // MS, now_ns)
+        epoch = epoch_event(number, holder=f"i{number}")
+        core.on_epoch(epoch, number, NOW_MS + now_ns // MS, now_ns)
+        core.on_epoch(epoch, number, NOW_MS + now_ns // MS, now_ns)
         now_ns = live(core, now_ns, f"i{number}", service="executor")
     assert boots(core, now_ns, "executor") == 3
